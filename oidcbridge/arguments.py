@@ -1,0 +1,104 @@
+"""What a user may write: the arguments as types, so that mypy checks `Verifier`, `protect` and `add_middleware` alike.
+
+The table in the README says what each argument means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict, cast
+
+from oidcbridge.core.bearer import TokenSource
+from oidcbridge.core.policy import Clock, FetchOptions
+from oidcbridge.profiles import Profile
+
+Names = str | Sequence[str]
+ClaimNames = Sequence[str] | Mapping[str, str]
+
+
+class IssuerArguments(TypedDict, total=False):
+    """What is said of one issuer; the argument table in the README says what each means."""
+
+    issuer_url: str | None
+    audience: Names | None
+    client_ids: Names
+    provider: str | Profile
+    algorithms: Names
+    algorithm: str
+    discovery_url: str | None
+    jwks_uri: str | None
+    jwks: Mapping[str, Any] | str | None
+    jwks_file: str | os.PathLike[str] | None
+    verification_keys: Names | bytes | Sequence[bytes] | None
+    secret_key: str | bytes | None
+    user_id_claim: Names
+    session_id_claim: Names
+    scopes_claim: Names
+    roles_claim: Names
+    groups_claim: Names
+    permissions_claim: Names
+    tenant_claim: Names
+    tenants: Names
+    dependencies_claims: ClaimNames
+    session_state_claims: ClaimNames
+    leeway: float
+    token_type: Literal["at+jwt"] | None
+
+
+class VerifierArguments(IssuerArguments, total=False):
+    """Every argument of `oidcbridge.Verifier`."""
+
+    issuers: Sequence[Issuer]
+    token_cache: int
+    fetch: FetchOptions
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issuer:
+    """One of several issuers; ``name`` goes before its users' ids (``name:sub``). None: not said."""
+
+    issuer_url: str
+    name: str
+    audience: Names | None = None
+    client_ids: Names | None = None
+    provider: str | Profile | None = None
+    algorithms: Names | None = None
+    discovery_url: str | None = None
+    jwks_uri: str | None = None
+    jwks: Mapping[str, Any] | str | None = None
+    jwks_file: str | os.PathLike[str] | None = None
+    user_id_claim: Names | None = None
+    session_id_claim: Names | None = None
+    scopes_claim: Names | None = None
+    roles_claim: Names | None = None
+    groups_claim: Names | None = None
+    permissions_claim: Names | None = None
+    tenant_claim: Names | None = None
+    tenants: Names | None = None
+    dependencies_claims: ClaimNames | None = None
+    session_state_claims: ClaimNames | None = None
+    token_type: Literal["at+jwt"] | None = None
+
+    def arguments(self) -> IssuerArguments:
+        """What was said, as the arguments of a single issuer."""
+        said = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "name"}
+        return cast(IssuerArguments, {name: value for name, value in said.items() if value is not None})
+
+
+class HttpArguments(TypedDict, total=False):
+    """The arguments of the HTTP side alone."""
+
+    token_source: TokenSource
+    token_header_key: str
+    cookie_name: str
+    excluded_route_paths: Sequence[str]
+    allowed_origins: Sequence[str]
+    require_authentication: bool
+    validate: bool
+
+
+class MiddlewareArguments(VerifierArguments, HttpArguments, total=False):
+    """Every argument of `oidcbridge.OIDCMiddleware` beside ``verifier``."""

@@ -1,0 +1,113 @@
+"""RFC 6750: the credential a request carries, and the challenge it is answered with.
+
+How a credential is read (design: several credentials)::
+
+    source    what decides
+    HEADER    the header alone; cookies are not looked at
+    COOKIE    the cookie alone; the header is not looked at
+    BOTH      a header, whatever its scheme, decides alone; the cookie only where there is no header
+
+    header repeated, or cookie repeated (when read)    400 invalid_request
+    ``Bearer`` not followed by 1*SP token68            400 invalid_request
+    another scheme                                     as if there were no credential: 401, bare challenge
+    a custom header                                    ``Bearer x`` or the bare token
+    the query string                                   never read (OAuth 2.1 section 5)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Literal, NamedTuple
+
+from oidcbridge.errors import MalformedRequestError
+
+# token68 of RFC 9110 section 11.2; the scheme is case-insensitive (RFC 9110 section 11.1).
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_TOKEN68 = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
+_SCHEME_BEARER = re.compile(rb"bearer(?![!#$%&'*+.^_`|~0-9A-Za-z-])", re.IGNORECASE)
+_NOT_QUOTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+_NOT_SCOPE = re.compile(r"[^\x21\x23-\x5b\x5d-\x7e]")
+
+
+class TokenSource(Enum):
+    """Where a request's token is read."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    BOTH = "both"
+
+
+class Credential(NamedTuple):
+    """The token of a request, and whether a browser would have sent it by itself (a cookie)."""
+
+    token: str
+    source: Literal["header", "cookie"]
+
+    def __repr__(self) -> str:
+        return f"Credential(source={self.source!r})"
+
+
+def parse_header_credential(values: Sequence[bytes], *, bare_token: bool = False) -> Credential | None:
+    """The credential in the values of the token header (every occurrence); None where there is none of ours.
+
+    ``bare_token``: the header is a custom one, whose value may be the token itself.
+    Raises `MalformedRequestError` (RFC 6750 section 3.1).
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        raise MalformedRequestError("the token header stands more than once")
+    value = values[0]
+    match = _BEARER.fullmatch(value)
+    if match:
+        return Credential(match[1].decode("ascii"), "header")
+    if _SCHEME_BEARER.match(value):
+        raise MalformedRequestError("the header is not 'Bearer', a space and a token")
+    if bare_token:
+        if not _TOKEN68.fullmatch(value):
+            raise MalformedRequestError("the token header holds something that is no token")
+        return Credential(value.decode("ascii"), "header")
+    return None
+
+
+def parse_cookie_credential(headers: Iterable[bytes], name: str) -> Credential | None:
+    """The credential in the cookie ``name`` among all ``Cookie`` headers; None where it is absent or empty.
+
+    Raises `MalformedRequestError` where it stands twice or is no token: browsers send the cookie of a parent path
+    or domain beside ours, and which one comes first is an attacker's choice (RFC 6265 section 8.6).
+    """
+    wanted = name.encode("ascii")
+    values = []
+    for header in headers:
+        for pair in header.split(b";"):
+            cookie, equals, value = pair.strip(b" \t").partition(b"=")
+            if equals and cookie.strip(b" \t") == wanted:
+                values.append(value.strip(b" \t"))
+    if len(values) > 1:
+        raise MalformedRequestError(f"the cookie {name!r} stands more than once")
+    if not values or not values[0]:
+        return None
+    value = values[0]
+    if len(value) > 2 and value[:1] == value[-1:] == b'"':
+        value = value[1:-1]
+    if not _TOKEN68.fullmatch(value):
+        raise MalformedRequestError(f"the cookie {name!r} holds something that is no token")
+    return Credential(value.decode("ascii"), "cookie")
+
+
+def challenge(error: str | None = None, *, description: str | None = None, scopes: Iterable[str] = ()) -> str:
+    """The value of ``WWW-Authenticate`` (RFC 6750 section 3): bare where ``error`` is None.
+
+    What the charset of section 3 does not allow is left out, so no text can break out of its quotes.
+    """
+    attributes = []
+    if error is not None:
+        attributes.append(f'error="{_NOT_QUOTABLE.sub("", error)}"')
+    if description is not None:
+        attributes.append(f'error_description="{_NOT_QUOTABLE.sub("", description)}"')
+    needed = " ".join(filter(None, (_NOT_SCOPE.sub("", scope) for scope in scopes)))
+    if needed:
+        attributes.append(f'scope="{needed}"')
+    return f"Bearer {', '.join(attributes)}" if attributes else "Bearer"

@@ -1,0 +1,90 @@
+"""Read claims: paths, space- or list-valued scopes, string-or-list audience. A claim of a wrong type reads as absent.
+
+A path is the name of a claim, or names joined by dots that lead into objects. Names hold dots, colons and URLs
+themselves, so the longest name that exists wins at each step::
+
+    sub                               cognito:groups                       https://acme.example/roles
+    realm_access.roles                resource_access.my.client.roles      resource_access.{client}.roles
+
+``{client}`` stands for every member at its place (`read_each_client`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Claims = Mapping[str, Any]
+ClaimPaths = tuple[str, ...]
+CLIENT_PLACEHOLDER = "{client}"
+
+
+def read_path(claims: Claims, path: str) -> Any:
+    """The value at ``path``, or None."""
+    if path in claims:
+        return claims[path]
+    parts = path.split(".")
+    return _descend(claims, parts) if len(parts) > 1 else None
+
+
+def _descend(node: Any, parts: Sequence[str]) -> Any:
+    if not parts:
+        return node
+    if not isinstance(node, Mapping):
+        return None
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        if name in node:
+            value = _descend(node[name], parts[length:])
+            if value is not None:
+                return value
+    return None
+
+
+def read_string(claims: Claims, paths: ClaimPaths) -> str | None:
+    """The first non-empty string along ``paths``."""
+    for path in paths:
+        value = read_path(claims, path)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def read_names(claims: Claims, paths: ClaimPaths) -> tuple[str, ...]:
+    """The first non-empty list of names along ``paths``: a list, a space-separated string, or an object's keys."""
+    for path in paths:
+        names = as_names(read_path(claims, path))
+        if names:
+            return names
+    return ()
+
+
+def as_names(value: Any) -> tuple[str, ...]:
+    """``value`` as names: a list's strings, a string's words (RFC 6749 section 3.3), an object's keys (Zitadel)."""
+    if isinstance(value, str):
+        return tuple(value.split())
+    if isinstance(value, tuple | list):
+        return tuple(name for name in value if isinstance(name, str) and name)
+    if isinstance(value, Mapping):
+        return tuple(value)
+    return ()
+
+
+def read_each_client(claims: Claims, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each (client, names) that a path with ``{client}`` leads to (Keycloak's ``resource_access``)."""
+    before, _, after = path.partition(f".{CLIENT_PLACEHOLDER}.")
+    clients = read_path(claims, before)
+    if isinstance(clients, Mapping):
+        for client, members in clients.items():
+            if isinstance(members, Mapping):
+                yield client, as_names(read_path(members, after))
+
+
+def read_audience(claims: Claims) -> tuple[str, ...]:
+    """``aud`` as a tuple: a string or a list of strings (RFC 7519 section 4.1.3), else empty."""
+    value = claims.get("aud")
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, tuple | list) and all(isinstance(audience, str) for audience in value):
+        return tuple(value)
+    return ()

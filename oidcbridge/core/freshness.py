@@ -1,0 +1,220 @@
+"""How old a key set may be, and what a request does with it: pure decisions, no clock, no lock, no IO.
+
+Rule 1: age never shrinks. It is the largest of three clocks' differences, so a suspended machine or a clock that was
+set back cannot make keys look younger.
+
+Rule 2: a failed fetch removes nothing. Known keys go on until ``max_stale``; then 503, never 401.
+
+Rule 3: what a stranger can trigger has a budget; what an honest rotation needs fits into it.
+
+========  ============================================  ======================  ==================
+state     when                                          a known kid             an unknown kid
+========  ============================================  ======================  ==================
+EMPTY     there never was a set                         waits                   waits
+FRESH     age < soft                                    is served               `UnknownKidBudget`
+STALE     soft <= age < hard                            is served, refresh      `UnknownKidBudget`
+EXPIRED   age >= hard, nothing failed past max_stale    waits, then served      waits
+                                                        while age < max_stale
+DEGRADED  age >= soft, last attempt failed,             is served               503
+          age < max_stale
+DEAD      age >= max_stale, an attempt past it failed   503                     503
+========  ============================================  ======================  ==================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import NamedTuple
+
+from cachetools import LRUCache
+
+from oidcbridge.core.policy import Clock, FetchOptions
+
+IAT_TOLERANCE = 900.0  # Entra backdates iat by five minutes
+MAX_RETRY_AFTER = 300.0
+MAX_NEGATIVE_KIDS = 1024
+
+
+class Instant(NamedTuple):
+    """One moment on three clocks, in seconds."""
+
+    wall: float
+    monotonic: float
+    boot: float
+
+    @classmethod
+    def now(cls, clock: Clock) -> Instant:
+        """Read all three clocks."""
+        return cls(clock.time(), clock.monotonic(), clock.boottime())
+
+    def age(self, now: Instant) -> float:
+        """Seconds from here to ``now``: the largest of the three differences, never negative."""
+        return max(now.monotonic - self.monotonic, now.boot - self.boot, now.wall - self.wall, 0.0)
+
+
+class State(Enum):
+    """The states of the table above."""
+
+    EMPTY = "empty"
+    FRESH = "fresh"
+    STALE = "stale"
+    EXPIRED = "expired"
+    DEGRADED = "degraded"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long one answer is good for, in seconds."""
+
+    soft: float
+    hard: float
+    max_stale: float
+
+    @classmethod
+    def of(cls, soft: float, options: FetchOptions) -> Lifetime:
+        """``hard`` is twice ``soft``, at least ten minutes: an idle process revalidates, a busy one never waits."""
+        return cls(soft, min(max(2 * soft, 600.0), max(options.max_stale, soft)), options.max_stale)
+
+
+class Attempts(NamedTuple):
+    """What became of the fetches since the last success."""
+
+    failures: int = 0
+    failed_past_max_stale: bool = False
+
+
+def state_of(age: float | None, lifetime: Lifetime, attempts: Attempts) -> State:
+    """The state of a set of ``age`` seconds; None where there is none."""
+    if age is None:
+        return State.EMPTY
+    if age < lifetime.soft:
+        return State.FRESH
+    if age >= lifetime.max_stale:
+        return State.DEAD if attempts.failed_past_max_stale else State.EXPIRED
+    if attempts.failures:
+        return State.DEGRADED
+    return State.STALE if age < lifetime.hard else State.EXPIRED
+
+
+def soft_lifetime(headers: Mapping[str, str], options: FetchOptions) -> float:
+    """Seconds an answer is fresh (RFC 9111 sections 4.2.1 and 5.2.2), clamped to the options' bounds.
+
+    ``headers`` have lower-case names. ``no-cache`` and its kind mean the lower bound, not "fetch every time".
+    """
+    said = _said_lifetime(headers)
+    if said is None:
+        return options.max_age
+    return min(max(said, options.min_max_age), options.max_max_age)
+
+
+def _said_lifetime(headers: Mapping[str, str]) -> float | None:
+    directives = {
+        name.strip().lower(): value.strip().strip('"')
+        for name, _, value in (part.partition("=") for part in headers.get("cache-control", "").split(","))
+    }
+    if not directives.keys().isdisjoint({"no-cache", "no-store"}):
+        return 0.0
+    if "max-age" in directives:
+        max_age = _seconds(directives["max-age"])
+        return None if max_age is None else max_age - answer_age(headers)
+    if "expires" in headers:
+        return _between(headers.get("date"), headers["expires"])
+    return None
+
+
+def answer_age(headers: Mapping[str, str]) -> float:
+    """Seconds an answer spent in caches before it reached us (RFC 9111 section 5.1)."""
+    return _seconds(headers.get("age", "")) or 0.0
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
+
+def _between(start: str | None, end: str) -> float | None:
+    try:
+        begin, finish = parsedate_to_datetime(start or ""), parsedate_to_datetime(end)
+        return (finish - begin).total_seconds()
+    except (ValueError, TypeError):  # TypeError: one date with a zone, the other without
+        return None
+
+
+def retry_delay(failures: int, retry_after: str | None, now_wall: float, jitter: float, ceiling: float) -> float:
+    """Seconds to wait after the ``failures``-th failure in a row: doubling from one second, full jitter.
+
+    ``jitter`` is uniform in [0, 1). A ``Retry-After`` (RFC 9110 section 10.2.3, seconds or a date) stands where it is
+    longer, up to five minutes.
+    """
+    # Never quite zero: a retry at once would be a loop.
+    backoff = max(0.1, jitter) * min(2.0 ** min(failures - 1, 16), ceiling)
+    return max(backoff, min(_retry_after_seconds(retry_after, now_wall), MAX_RETRY_AFTER))
+
+
+def _retry_after_seconds(text: str | None, now_wall: float) -> float:
+    if text is None:
+        return 0.0
+    seconds = _seconds(text.strip())
+    if seconds is not None:
+        return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_wall)
+    except ValueError:
+        return 0.0
+
+
+def is_conclusive(iat: object, as_of: float) -> bool:
+    """Whether a key that signed at ``iat`` must be in a set of the second ``as_of``: its absence then decides."""
+    return isinstance(iat, int | float) and iat < as_of - IAT_TOLERANCE
+
+
+class UnknownKidBudget:
+    """What unknown ``kid`` values may cost: a bucket of fetches, and a memory of those that were looked for in vain.
+
+    Not thread-safe; its owner holds a lock. All times are monotonic seconds.
+    """
+
+    def __init__(self, options: FetchOptions, now: float) -> None:
+        self._burst = float(options.unknown_kid_burst)
+        self._interval = options.unknown_kid_interval
+        self._ttl = options.negative_kid_ttl
+        self._tokens = self._burst
+        self._filled_at = now
+        self._absent: LRUCache[str, float] = LRUCache(maxsize=MAX_NEGATIVE_KIDS)
+
+    def _refill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._filled_at) / self._interval)
+        self._filled_at = now
+
+    def take(self, now: float) -> bool:
+        """Spend one fetch, if there is one."""
+        self._refill(now)
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def is_full(self, now: float) -> bool:
+        """Whether nothing has been spent lately."""
+        self._refill(now)
+        return self._tokens >= self._burst
+
+    def next_refill(self, now: float) -> float:
+        """Seconds until the next fetch may be spent; 0 where one may be now."""
+        self._refill(now)
+        return max(0.0, (1.0 - self._tokens) * self._interval)
+
+    def remember_absent(self, kid: str, now: float) -> None:
+        """The provider answered, and ``kid`` was not in it."""
+        self._absent[kid] = now + self._ttl
+
+    def is_absent(self, kid: str, now: float) -> bool:
+        """Whether the provider said so a moment ago."""
+        return self._absent.get(kid, 0.0) > now
+
+    def forget_absent(self) -> None:
+        """The set has changed: every kid may be looked for again."""
+        self._absent.clear()

@@ -1,0 +1,186 @@
+"""KeySet: parse a JWKS key by key, pick the key or keys for a header.
+
+One strange key never takes the others down (RFC 7517 section 5): each entry is imported alone, and what is unusable
+is skipped with a reason. A public set holds public keys: an entry with private members is skipped and reported,
+since the provider has just published a signing key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
+from joserfc.jws import JWSRegistry
+
+from oidcbridge.core.strict_json import StrictJSONError, parse_json_object, thaw
+from oidcbridge.errors import KeysUnavailableError
+
+MAX_KEY_SET_BYTES = 256 * 1024
+MAX_KEYS = 100
+MAX_CANDIDATES = 4
+MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
+
+AsymmetricKey = RSAKey | ECKey | OKPKey
+
+
+class Algorithm(NamedTuple):
+    """One row of `ALGORITHMS`: the key an ``alg`` needs."""
+
+    kty: str
+    crv: str | None = None
+    secret_bytes: int = 0
+
+
+#: Every signature algorithm understood here (RFC 7518 section 3.1, RFC 8037, RFC 9864). ``none`` is not among them.
+ALGORITHMS: Mapping[str, Algorithm] = {
+    "RS256": Algorithm("RSA"),
+    "RS384": Algorithm("RSA"),
+    "RS512": Algorithm("RSA"),
+    "PS256": Algorithm("RSA"),
+    "PS384": Algorithm("RSA"),
+    "PS512": Algorithm("RSA"),
+    "ES256": Algorithm("EC", "P-256"),
+    "ES384": Algorithm("EC", "P-384"),
+    "ES512": Algorithm("EC", "P-521"),
+    "EdDSA": Algorithm("OKP", "Ed25519"),
+    "Ed25519": Algorithm("OKP", "Ed25519"),
+    "HS256": Algorithm("oct", secret_bytes=32),  # HMAC: static secrets only, never from a key set
+    "HS384": Algorithm("oct", secret_bytes=48),
+    "HS512": Algorithm("oct", secret_bytes=64),
+}
+HMAC_ALGORITHMS = frozenset(name for name, row in ALGORITHMS.items() if row.kty == "oct")
+ASYMMETRIC_ALGORITHMS = frozenset(ALGORITHMS) - HMAC_ALGORITHMS
+_PRIMITIVES = {name: JWSRegistry.algorithms[name] for name in ALGORITHMS}
+
+
+class Key:
+    """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` names its material and use."""
+
+    __slots__ = ("_material", "algorithms", "fingerprint", "kid")
+
+    def __init__(
+        self, material: AsymmetricKey | OctKey, *, kid: str | None, algorithms: frozenset[str], use: str
+    ) -> None:
+        self._material = material
+        self.kid = kid
+        self.algorithms = algorithms
+        self.fingerprint = f"{material.thumbprint()}:{','.join(sorted(algorithms))}:{use}"
+
+    def __repr__(self) -> str:
+        return f"Key(kid={self.kid!r}, algorithms={sorted(self.algorithms)})"
+
+    def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
+        """Whether ``signature`` over ``message`` is this key's, by ``alg`` (one of ``algorithms``)."""
+        return alg in self.algorithms and _PRIMITIVES[alg].verify(message, signature, self._material)
+
+
+class SkippedKey(NamedTuple):
+    """An entry of a JWKS that is not used, and why; ``private`` marks a published private key."""
+
+    kid: str | None
+    reason: str
+    private: bool = False
+
+
+class KeySet:
+    """An immutable set of keys; replaced whole, never changed."""
+
+    __slots__ = ("_by_kid", "fingerprints", "keys", "skipped")
+
+    def __init__(self, keys: Iterable[Key], skipped: Iterable[SkippedKey] = ()) -> None:
+        self.keys = tuple(keys)
+        self.skipped = tuple(skipped)
+        self.fingerprints = frozenset(key.fingerprint for key in self.keys)
+        by_kid: dict[str | None, tuple[Key, ...]] = {}
+        for key in self.keys:
+            by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
+        self._by_kid = by_kid
+
+    def __repr__(self) -> str:
+        return f"KeySet({list(self.keys)!r})"
+
+    def candidates(self, kid: str | None, alg: str) -> tuple[Key, ...]:
+        """The keys that may have signed: at most four. A ``kid`` never falls back to a key of another name."""
+        named = self.keys if kid is None else self._by_kid.get(kid, ())
+        if len(named) == 1:  # the usual case, without building a tuple
+            return named if alg in named[0].algorithms else ()
+        return tuple(key for key in named if alg in key.algorithms)[:MAX_CANDIDATES]
+
+
+def parse_key_set(data: bytes) -> KeySet:
+    """Parse a JWK Set document (RFC 7517 section 5) of at most 256 KiB and 100 keys.
+
+    Raises `KeysUnavailableError` where the document as a whole is no key set, or holds no usable key.
+    """
+    if len(data) > MAX_KEY_SET_BYTES:
+        raise KeysUnavailableError(f"the key set is larger than {MAX_KEY_SET_BYTES} bytes")
+    try:
+        entries = parse_json_object(data).get("keys")
+    except StrictJSONError as error:
+        raise KeysUnavailableError(f"the key set is refused: {error}") from None
+    if not isinstance(entries, tuple) or len(entries) > MAX_KEYS:
+        raise KeysUnavailableError(f"the key set has no 'keys' list of at most {MAX_KEYS} entries")
+    parsed = [_parse_key(entry) for entry in entries]
+    keys = [key for key in parsed if isinstance(key, Key)]
+    skipped = [key for key in parsed if isinstance(key, SkippedKey)]
+    if not keys:
+        reasons = "; ".join(sorted({entry.reason for entry in skipped})) or "it is empty"
+        raise KeysUnavailableError(f"the key set has no usable signing key: {reasons}")
+    return KeySet(keys, skipped)
+
+
+def _parse_key(entry: object) -> Key | SkippedKey:
+    if not isinstance(entry, Mapping):
+        return SkippedKey(None, "not a JSON object")
+    kid = entry.get("kid")
+    if kid is not None and not isinstance(kid, str):
+        return SkippedKey(None, "'kid' is not a string")
+    private = not _PRIVATE_MEMBERS.isdisjoint(entry)
+    reason = "symmetric or private key in a public set" if private else _why_unusable(entry)
+    if reason is not None:
+        return SkippedKey(kid, reason, private)
+    try:
+        material = import_key({name: thaw(entry[name]) for name in entry if name in _MATERIAL_MEMBERS})
+        algorithms = algorithms_of(material, entry.get("alg"))
+    except (JoseError, ValueError, TypeError) as error:
+        return SkippedKey(kid, f"broken key material ({type(error).__name__})")
+    return Key(material, kid=kid, algorithms=algorithms, use="sig") if algorithms else SkippedKey(kid, _TOO_WEAK)
+
+
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_MATERIAL_MEMBERS = frozenset({"kty", "n", "e", "crv", "x", "y"})
+_KEY_TYPES = frozenset({"RSA", "EC", "OKP"})
+_TOO_WEAK = (
+    f"RSA key outside {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, odd exponent below 2^33 wanted; or 'alg' does not fit"
+)
+
+
+def _why_unusable(entry: Mapping[str, Any]) -> str | None:
+    """RFC 7517 sections 4.1 to 4.4: type, use, operations and algorithm must allow verifying."""
+    if entry.get("kty") not in _KEY_TYPES:
+        return "unknown 'kty'"
+    if entry.get("use", "sig") != "sig":
+        return "'use' is not 'sig'"
+    operations = entry.get("key_ops", ("verify",))
+    if not isinstance(operations, tuple) or "verify" not in operations:
+        return "'key_ops' without 'verify'"
+    if entry.get("alg") is not None and entry["alg"] not in ASYMMETRIC_ALGORITHMS:
+        return "'alg' is no signature algorithm understood here"
+    return None
+
+
+def algorithms_of(material: AsymmetricKey | OctKey, alg: str | None) -> frozenset[str]:
+    """Those `ALGORITHMS` that this key may verify; empty for a key too weak to be used (RFC 7518 section 3.3)."""
+    if isinstance(material, RSAKey):
+        numbers = material.public_key.public_numbers()
+        sound = MIN_RSA_BITS <= numbers.n.bit_length() <= MAX_RSA_BITS and numbers.e % 2 and 3 <= numbers.e < 2**33
+        if not sound:
+            return frozenset()
+    crv = None if isinstance(material, RSAKey | OctKey) else material.curve_name
+    fitting = frozenset(name for name, row in ALGORITHMS.items() if row.kty == material.key_type and row.crv == crv)
+    if alg is None:
+        return fitting
+    # EdDSA and Ed25519 are two names of one algorithm on this curve (RFC 9864 section 2.2).
+    return fitting if alg in {"EdDSA", "Ed25519"} and crv == "Ed25519" else fitting & {alg}

@@ -1,0 +1,97 @@
+"""What is accepted, as data: Policy, the token-kind rules a profile brings, FetchOptions, Clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import httpx2  # for a type in FetchOptions only; its one run-time import is in remote/http.py
+
+#: RFC 8725 section 3.11 and RFC 9068 section 4: no ``typ``, ``JWT`` or ``at+jwt``; any other explicit type is refused.
+LEGACY_HEADER_TYPES = frozenset({"jwt", "at+jwt"})
+
+
+class KindMarker(NamedTuple):
+    """A claim by which a provider itself says what kind a token is; it then decides alone."""
+
+    claim: str
+    access: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """How a provider's access tokens are told from its other tokens (RFC 8725 section 3.12)."""
+
+    header_types: frozenset[str] = LEGACY_HEADER_TYPES
+    marker: KindMarker | None = None
+    foreign_claims: tuple[str, ...] = ("nonce", "at_hash", "c_hash", "events")
+    """Claims of ID and logout tokens; looked at only where there is no marker."""
+    audience_required: bool = True
+    """False (Cognito): an access token may have no ``aud``, and the client allow-list decides."""
+    client_id_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one issuer's tokens must say. ``audiences`` None: no audience rule (then ``client_ids`` is not empty)."""
+
+    issuer: str | None
+    audiences: frozenset[str] | None
+    algorithms: frozenset[str]
+    client_ids: frozenset[str] = frozenset()
+    leeway: float = 60.0
+    token_type: Literal["at+jwt"] | None = None
+    rules: TokenRules = field(default_factory=TokenRules)
+
+
+class Clock:
+    """Where the time comes from, in seconds; replace it in tests (`oidcbridge.testing.Clock`)."""
+
+    def time(self) -> float:
+        """Wall-clock seconds since the epoch; tokens are judged by it."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def boottime(self) -> float:
+        """Seconds since boot that go on while the machine sleeps, where the system counts them."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """Deadlines, caps and intervals of the one outbound door. All times in seconds, all sizes in bytes."""
+
+    deadline: float = 5.0
+    """Wall-clock limit of one fetch: name look-up, connection, TLS, headers and body together."""
+    connect_timeout: float = 2.0
+    request_wait: float = 2.5
+    """How long a request waits for a fetch; the fetch itself goes on."""
+    max_bytes: int = 256 * 1024
+    """Largest body, after decompression."""
+    max_age: float = 300.0
+    """Freshness of a key set whose answer says nothing about it; what it says is clamped to the next two."""
+    min_max_age: float = 60.0
+    max_max_age: float = 900.0
+    max_stale: float = 4 * 3600.0
+    """How long known keys go on while the provider cannot be reached."""
+    discovery_max_age: float = 24 * 3600.0
+    unknown_kid_burst: int = 2
+    unknown_kid_interval: float = 10.0
+    """The bucket of refetches that unknown ``kid`` values may cause: its size, and the seconds per refill."""
+    negative_kid_ttl: float = 30.0
+    backoff_max: float = 60.0
+    user_agent: str | None = None
+    ca_file: str | None = None
+    """PEM file of the certificate authorities to trust instead of the system's."""
+    proxy: str | None = field(default=None, repr=False)
+    """Proxy URL; without it the usual environment variables are honoured."""
+    insecure_allow_http: bool = False
+    """Plain http to other hosts than loopback. Whoever is on the path can then install signing keys."""
+    http_client: Callable[[], httpx2.AsyncClient] | None = field(default=None, repr=False)
+    """Builds the client, on our own loop; redirects, deadline, size cap and cookies stay ours."""

@@ -1,0 +1,119 @@
+"""``str -> UnverifiedToken``: split, cap and decode one compact JWS. Trusts nothing.
+
+The one shape accepted is ``BASE64URL(header) . BASE64URL(payload) . BASE64URL(signature)`` (RFC 7515 section 7.1),
+canonical base64url without padding (RFC 4648 section 3.5), at most 16 KiB, both JSON parts objects. What a header
+may not say here::
+
+    crit            nothing is understood, so everything critical is refused   RFC 7515 section 4.1.11
+    b64             must not be used in a JWT                                   RFC 7797 section 7
+    zip, enc, epk   belong to encrypted tokens                                  RFC 7516 section 4.1
+
+Every other member is ignored (RFC 7515 section 4): ``jwk``, ``jku``, ``x5u`` and ``x5c`` never select a key.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from oidcbridge.core.strict_json import StrictJSONError, parse_json_object
+from oidcbridge.errors import MalformedTokenError
+
+MAX_TOKEN_BYTES = 16 * 1024
+MAX_KID_BYTES = 256
+_CACHEABLE_HEADER_BYTES = 1024
+_FORBIDDEN_MEMBERS = ("crit", "b64", "zip", "enc", "epk")
+_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+# The last character of a canonical segment has zero bits where no byte is left to carry them.
+_CANONICAL_ENDINGS = {2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
+
+
+class JoseHeader(NamedTuple):
+    """The header members that decide something; ``typ`` is lower case, without ``application/``."""
+
+    alg: str
+    kid: str | None
+    typ: str | None
+
+
+class UnverifiedToken(NamedTuple):
+    """A well-formed token that nobody has vouched for yet."""
+
+    header: JoseHeader
+    claims: Mapping[str, Any]
+    signing_input: bytes
+    signature: bytes
+
+    def __repr__(self) -> str:
+        return f"UnverifiedToken(header={self.header!r})"
+
+
+def parse_unverified(token: str) -> UnverifiedToken:
+    """Parse one compact JWS.
+
+    Raises `MalformedTokenError` for anything else; the message never quotes the token.
+    """
+    if not isinstance(token, str):
+        raise MalformedTokenError("the token is not a str")
+    if len(token) > MAX_TOKEN_BYTES:
+        raise MalformedTokenError(f"the token is longer than {MAX_TOKEN_BYTES} bytes")
+    if not token.isascii():
+        raise MalformedTokenError("the token holds characters that no compact JWS has")
+    data = token.encode("ascii")
+    dots = data.count(b".")
+    if dots != 2:
+        raise MalformedTokenError(_why_not_three_parts(dots))
+    signing_input, _, signature = data.rpartition(b".")
+    header, _, payload = signing_input.partition(b".")
+    parse = _parse_header if len(header) <= _CACHEABLE_HEADER_BYTES else _parse_header.__wrapped__
+    return UnverifiedToken(
+        parse(header), _parse_part(payload, "payload"), signing_input, _decode(signature, "signature")
+    )
+
+
+def _why_not_three_parts(dots: int) -> str:
+    if dots == 4:
+        return (
+            "the token is encrypted (a JWE of five parts); ask the provider for signed access tokens"
+            " (Auth0: request an audience; turn token encryption off for this API)"
+        )
+    return "the token has not the three parts of a compact JWS; is it an opaque access token?"
+
+
+@lru_cache(maxsize=256)  # an issuer signs everything with a handful of headers
+def _parse_header(segment: bytes) -> JoseHeader:
+    header = _parse_part(segment, "header")
+    for name in _FORBIDDEN_MEMBERS:
+        if name in header:
+            raise MalformedTokenError(f"the header member {name!r} is not accepted")
+    alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
+    if not isinstance(alg, str):
+        raise MalformedTokenError("the header has no 'alg' string")
+    if "kid" in header and not (isinstance(kid, str) and len(kid.encode("utf-8")) <= MAX_KID_BYTES):
+        raise MalformedTokenError(f"the header's 'kid' is not a string of at most {MAX_KID_BYTES} bytes")
+    if "typ" in header and not isinstance(typ, str):
+        raise MalformedTokenError("the header's 'typ' is not a string")
+    return JoseHeader(alg, kid, typ.lower().removeprefix("application/") if typ is not None else None)
+
+
+def _parse_part(segment: bytes, name: str) -> Mapping[str, Any]:
+    try:
+        return parse_json_object(_decode(segment, name))
+    except StrictJSONError as error:
+        raise MalformedTokenError(f"the {name} is refused: {error}") from None
+
+
+def _decode(segment: bytes, name: str) -> bytes:
+    tail = len(segment) % 4
+    if tail == 1 or b"+" in segment or b"/" in segment or b"=" in segment:
+        raise MalformedTokenError(f"the {name} is not base64url")
+    if tail and segment[-1] not in _CANONICAL_ENDINGS[tail]:
+        raise MalformedTokenError(f"the {name} is not canonical base64url")
+    padded = segment.translate(_TO_STANDARD_ALPHABET) + b"==="[: -len(segment) % 4]
+    try:
+        return a2b_base64(padded, strict_mode=True)
+    except Base64Error:
+        raise MalformedTokenError(f"the {name} is not base64url") from None

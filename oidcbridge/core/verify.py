@@ -1,0 +1,176 @@
+"""``admit`` and ``verify``: the one place that decides whether a token is valid.
+
+In order, the cheap before the dear, each rule with the section it comes from::
+
+    alg in the allow-list                           RFC 8725 3.1
+    typ absent, JWT or at+jwt                       RFC 9068 4, RFC 8725 3.11
+    iss equals the configured issuer, as text       RFC 9068 4
+    exp there and not passed; nbf, iat not ahead    RFC 7519 4.1.4 to 4.1.6, RFC 9068 4
+    an access token, by its provider's own mark     RFC 8725 3.12
+    not sender-constrained                          RFC 9449 7.1, RFC 8705 3
+    aud names this API                              RFC 9068 4, RFC 8725 3.9
+    azp or client_id is allowed, where a list is given
+    the signature, by a key of this issuer          RFC 7515 5.2
+
+`admit` runs all but the last, to refuse before any fetch. `verify` runs all of them and alone mints `VerifiedToken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from oidcbridge.core.claims import read_audience, read_string
+from oidcbridge.core.keys import Key, KeySet
+from oidcbridge.core.policy import Policy
+from oidcbridge.core.token import JoseHeader, UnverifiedToken
+from oidcbridge.errors import (
+    AlgorithmNotAllowedError,
+    AudienceMismatchError,
+    BadSignatureError,
+    ExpiredTokenError,
+    IssuerMismatchError,
+    KeyNotFoundError,
+    MissingClaimError,
+    NotYetValidError,
+    TokenTypeError,
+)
+
+_STRICT_REQUIRED = ("sub", "client_id", "jti")  # RFC 9068 2.2, beside iss, exp, aud and iat
+_MAX_NUMERIC_DATE = 253402300800.0  # the year 10000; beyond it no clock or calendar agrees
+
+
+class VerifiedToken(NamedTuple):
+    """A token whose signature and claims hold; ``key`` is the one that signed it."""
+
+    claims: Mapping[str, Any]
+    expires_at: float
+    not_before: float
+    key: Key
+
+
+def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, float]:
+    """Refuse what no key could save, before any fetch.
+
+    ``now`` is in seconds since the epoch. Returns (expires_at, not_before) in the same unit; the token is still
+    unverified. Raises a `TokenError`.
+    """
+    header, claims = token.header, token.claims
+    if header.alg not in policy.algorithms:
+        raise AlgorithmNotAllowedError(_algorithm_message(header.alg, policy))
+    _check_header_type(header, policy)
+    if policy.issuer is not None and claims.get("iss") != policy.issuer:
+        raise IssuerMismatchError(f"'iss' is not {policy.issuer!r}", claim="iss")
+    times = _check_times(claims, policy, now)
+    _check_kind(claims, policy)
+    _check_audience(claims, policy)
+    if policy.token_type is not None:
+        _check_rfc9068_claims(claims)
+    return times
+
+
+def verify(token: UnverifiedToken, key_set: KeySet, policy: Policy, now: float) -> VerifiedToken:
+    """Verify signature and claims. Raises a `TokenError`; complete without `admit`."""
+    expires_at, not_before = admit(token, policy, now)
+    header = token.header
+    candidates = key_set.candidates(header.kid, header.alg)
+    if not candidates:
+        raise KeyNotFoundError(f"no key for kid={header.kid!a} and alg={header.alg}")
+    for key in candidates:
+        if key.verifies(header.alg, token.signing_input, token.signature):
+            return VerifiedToken(token.claims, expires_at, not_before, key)
+    raise BadSignatureError(f"the signature does not verify with the key kid={header.kid!a}")
+
+
+def _algorithm_message(alg: str, policy: Policy) -> str:
+    message = f"alg={alg[:32]!a} is not among {sorted(policy.algorithms)}"
+    if alg.startswith("HS") and policy.issuer is not None:
+        message += "; the provider signs with a shared secret: choose RS256 or ES256 for this client there"
+    return message
+
+
+def _check_header_type(header: JoseHeader, policy: Policy) -> None:
+    typ = header.typ
+    if policy.token_type is not None:
+        if typ != policy.token_type:
+            raise TokenTypeError(f"header typ {typ!a} is not {policy.token_type!r}", claim="typ")
+    elif typ is not None and typ not in policy.rules.header_types:
+        raise TokenTypeError(f"header typ {typ[:64]!a} is not that of an access token", claim="typ")
+
+
+def _check_times(claims: Mapping[str, Any], policy: Policy, now: float) -> tuple[float, float]:
+    expires_at = _numeric_date(claims, "exp")
+    if expires_at is None:
+        raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
+    if now >= expires_at + policy.leeway:
+        raise ExpiredTokenError(f"the token expired {now - expires_at:.0f} s ago", claim="exp")
+    not_before = 0.0
+    for name in ("nbf", "iat"):
+        moment = _numeric_date(claims, name)
+        if moment is not None:
+            if moment > now + policy.leeway:
+                raise NotYetValidError(f"{name!r} lies {moment - now:.0f} s in the future", claim=name)
+            not_before = max(not_before, moment)
+    return expires_at, not_before
+
+
+def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate is a JSON number (RFC 7519 section 2); strings and booleans are not."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) not in (int, float) or not 0 <= value <= _MAX_NUMERIC_DATE:
+        raise MissingClaimError(f"{name!r} is not a point in time", claim=name)
+    return float(value)
+
+
+def _check_kind(claims: Mapping[str, Any], policy: Policy) -> None:
+    if "cnf" in claims:
+        raise TokenTypeError("the token is bound to a sender's key (cnf) and came as a plain bearer", claim="cnf")
+    rules = policy.rules
+    if rules.marker is not None:
+        kind = claims.get(rules.marker.claim)
+        if not (isinstance(kind, str) and kind in rules.marker.access):
+            said = f"{rules.marker.claim!r} says {_shown(kind)}, not an access token"
+            raise TokenTypeError(said, claim=rules.marker.claim)
+        return
+    for name in rules.foreign_claims:
+        if name in claims:
+            raise TokenTypeError(f"{name!r} marks an ID or logout token, not an access token", claim=name)
+
+
+def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
+    rules = policy.rules
+    if policy.client_ids:
+        client_id = read_string(claims, rules.client_id_claims)
+        if client_id not in policy.client_ids:
+            raise AudienceMismatchError(
+                f"client {_shown(client_id)} is not in client_ids", claim=rules.client_id_claims[0]
+            )
+    if "aud" not in claims and not rules.audience_required:
+        return
+    if policy.audiences is None:
+        # An audience that is there binds the token to somebody; where ours has no name, it is not us (RFC 8707).
+        if not rules.audience_required:
+            raise AudienceMismatchError("the token names an audience; pass audience= to accept it", claim="aud")
+        return
+    audience = read_audience(claims)
+    if policy.audiences.isdisjoint(audience):
+        raise AudienceMismatchError(
+            f"aud {_shown(audience)} does not name {sorted(policy.audiences)}; add this API to the token's audience at"
+            " the provider (Keycloak: an audience mapper)",
+            claim="aud",
+        )
+
+
+def _check_rfc9068_claims(claims: Mapping[str, Any]) -> None:
+    for name in _STRICT_REQUIRED:
+        if not (isinstance(claims.get(name), str) and claims[name]):
+            raise MissingClaimError(f"RFC 9068 requires {name!r}", claim=name)
+    if "iat" not in claims:
+        raise MissingClaimError("RFC 9068 requires 'iat'", claim="iat")
+
+
+def _shown(value: object) -> str:
+    """A claim's value for the log: escaped and short."""
+    return ascii(value)[:200]

@@ -1,0 +1,98 @@
+"""Issuer metadata, kept fresh. Used on the background loop; the current document may be read anywhere."""
+
+from __future__ import annotations
+
+import logging
+import math
+from urllib.parse import urlsplit
+
+from oidcbridge.core.freshness import Instant
+from oidcbridge.core.metadata import IssuerMetadata, parse_metadata, well_known_urls
+from oidcbridge.core.policy import Clock, FetchOptions
+from oidcbridge.core.urls import check_url
+from oidcbridge.errors import ConfigurationError, DiscoveryError
+from oidcbridge.remote.http import Answer, FetchError, fetch
+from oidcbridge.remote.refresher import refresher
+
+logger = logging.getLogger("oidcbridge.discovery")
+
+_ASK_INTERVAL = 10.0
+
+
+class RemoteMetadata:
+    """What ``issuer_url`` says about itself, fetched when asked for and kept for a day.
+
+    ``current`` is the last good document, or None.
+    """
+
+    def __init__(self, issuer_url: str, options: FetchOptions, clock: Clock, *, discovery_url: str | None) -> None:
+        self.issuer_url = issuer_url
+        self.current: IssuerMetadata | None = None
+        self._urls = (discovery_url,) if discovery_url else well_known_urls(issuer_url)
+        self._options = options
+        self._clock = clock
+        self._fetched: Instant | None = None
+        self._reported: str | None = None
+        self._next_ask = -math.inf
+
+    async def get(self) -> IssuerMetadata:
+        """The document: at most a day old, or older where the provider cannot be asked now.
+
+        Raises `DiscoveryError`.
+        """
+        now = Instant.now(self._clock)
+        if self.current and self._fetched and self._fetched.age(now) < self._options.discovery_max_age:
+            return self.current
+        try:
+            metadata = parse_metadata((await self._fetch()).body, self.issuer_url)
+            self._check_endpoints(metadata)
+        except FetchError as error:
+            if self.current:
+                return self.current
+            raise DiscoveryError(f"discovery failed: {error}") from error
+        except DiscoveryError as error:
+            self._report(str(error))
+            raise
+        self.current, self._fetched, self._reported = metadata, now, None
+        return metadata
+
+    def ask(self) -> None:
+        """Begin to fetch what is not there yet, at most every ten seconds; for those who must not wait."""
+        now = self._clock.monotonic()
+        if now >= self._next_ask:
+            self._next_ask = now + _ASK_INTERVAL
+            refresher().run(self._try)
+
+    async def _try(self) -> None:
+        try:
+            await self.get()
+        except DiscoveryError as error:
+            self._report(str(error))
+
+    def invalidate(self) -> None:
+        """Ask again next time: what the document pointed to is gone."""
+        self._fetched = None
+
+    async def _fetch(self) -> Answer:
+        first, *others = self._urls
+        try:
+            return await fetch(first, self._options)
+        except FetchError as error:
+            if error.status != 404 or not others:
+                raise
+        return await fetch(others[0], self._options)
+
+    def _check_endpoints(self, metadata: IssuerMetadata) -> None:
+        if metadata.jwks_uri is None:
+            raise DiscoveryError("the discovery document has no 'jwks_uri'")
+        try:
+            allow_http = self._options.insecure_allow_http
+            check_url(metadata.jwks_uri, name="the discovery document's jwks_uri", allow_http=allow_http)
+        except ConfigurationError as error:
+            raise DiscoveryError(str(error)) from None
+
+    def _report(self, message: str) -> None:
+        """Once for each fault, not for each request."""
+        if message != self._reported:
+            self._reported = message
+            logger.error("discovery of %s: %s", urlsplit(self.issuer_url).netloc, message)

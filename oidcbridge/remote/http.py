@@ -1,0 +1,199 @@
+"""The one door out: https, a wall-clock deadline, a size cap, no redirects, no cookies.
+
+The only module that imports the HTTP client at run time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx2
+
+from oidcbridge._version import __version__
+from oidcbridge.core.policy import FetchOptions
+from oidcbridge.errors import ConfigurationError, ProviderError
+
+#: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
+TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL)
+ACCEPT_JSON = "application/json, application/jwk-set+json"
+
+_in_process: dict[str, httpx2.AsyncBaseTransport] = {}
+
+
+class FetchError(ProviderError):
+    """One fetch failed. ``kind`` is a stable word, ``status`` the HTTP status if there was one."""
+
+    code = "fetch_failed"
+
+    def __init__(
+        self, message: str, *, kind: str, status: int | None = None, retry_after_header: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+        self.retry_after_header = retry_after_header
+
+
+class Answer(NamedTuple):
+    """A good answer: 200 with a body, or 304 to a conditional request. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@contextmanager
+def serve_in_process(origin: str, transport: httpx2.AsyncBaseTransport) -> Iterator[None]:
+    """Answer every request to ``origin`` (``https://host[:port]``) from ``transport``: the test kit's seam.
+
+    Raises `ConfigurationError` where the origin is served already.
+    """
+    if origin in _in_process:
+        raise ConfigurationError(f"{origin} is served in process already")
+    _in_process[origin] = transport
+    try:
+        yield
+    finally:
+        del _in_process[origin]
+
+
+async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> Answer:
+    """GET ``url`` as JSON within ``options.deadline`` seconds and ``options.max_bytes`` bytes.
+
+    A connection that breaks before the answer begins is tried once more while half of the deadline is left.
+    Raises `FetchError` for anything but 200, or 304 where ``etag`` was sent.
+    """
+    loop = asyncio.get_running_loop()
+    half_time = loop.time() + options.deadline / 2
+    try:
+        async with asyncio.timeout(options.deadline):
+            try:
+                return await _fetch_once(url, options, etag)
+            except (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError):
+                if loop.time() > half_time:
+                    raise
+                return await _fetch_once(url, options, etag)
+    except (TimeoutError, httpx2.TimeoutException):
+        raise FetchError(f"{url} did not answer in {options.deadline} s", kind="timeout") from None
+    except httpx2.HTTPError as error:
+        raise FetchError(f"{url} cannot be reached: {_cause(error)}", kind=_kind(error)) from error
+    except (ssl.SSLError, OSError) as error:
+        raise FetchError(f"{url} cannot be reached: {_cause(error)}", kind=_kind(error)) from error
+
+
+async def _fetch_once(url: str, options: FetchOptions, etag: str | None) -> Answer:
+    async with _client(url, options) as client:
+        request = client.build_request("GET", url, headers=_request_headers(options, etag))
+        request.headers.pop("cookie", None)
+        response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            if response.status_code == 304 and etag is not None:
+                return Answer(304, headers, b"")
+            if response.status_code != 200:
+                raise FetchError(
+                    f"{url} answered {response.status_code}{_redirect_hint(response.status_code)}",
+                    kind="status",
+                    status=response.status_code,
+                    retry_after_header=headers.get("retry-after"),
+                )
+            return Answer(200, headers, await _read_body(response, url, options.max_bytes))
+        finally:
+            await response.aclose()
+
+
+def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
+    parts = urlsplit(url)
+    transport = _in_process.get(f"{parts.scheme}://{parts.netloc}")
+    if transport is None and options.http_client is not None:
+        return options.http_client()
+    # A client for each fetch: minutes lie between two, and a connection kept that long is a stale one.
+    return httpx2.AsyncClient(
+        transport=transport,
+        verify=_ssl_context(options.ca_file),
+        proxy=options.proxy,
+        timeout=httpx2.Timeout(options.deadline, connect=options.connect_timeout),
+        limits=httpx2.Limits(max_keepalive_connections=0),
+    )
+
+
+def _ssl_context(ca_file: str | None) -> ssl.SSLContext:
+    return _system_ssl_context() if ca_file is None else ssl.create_default_context(cafile=ca_file)
+
+
+@lru_cache(maxsize=1)
+def _system_ssl_context() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
+
+
+def _request_headers(options: FetchOptions, etag: str | None) -> dict[str, str]:
+    headers = {
+        "User-Agent": options.user_agent or f"oidcbridge/{__version__}",
+        "Accept": ACCEPT_JSON,
+        "Accept-Encoding": "gzip",
+    }
+    if etag is not None:
+        headers["If-None-Match"] = etag
+    return headers
+
+
+async def _read_body(response: httpx2.Response, url: str, max_bytes: int) -> bytes:
+    """The body, decoded by ourselves: a client that inflates chunk by chunk has the bomb in memory before we count."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise FetchError(f"{url} answered in the encoding {encoding[:32]!a}", kind="encoding")
+    raw = bytearray()
+    async for chunk in response.aiter_raw():
+        raw += chunk
+        if len(raw) > max_bytes:
+            raise FetchError(f"{url} answered more than {max_bytes} bytes", kind="too_large")
+    return bytes(raw) if encoding == "identity" else _gunzip(bytes(raw), url, max_bytes)
+
+
+def _gunzip(data: bytes, url: str, max_bytes: int) -> bytes:
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        body = decompressor.decompress(data, max_bytes + 1)
+    except zlib.error:
+        raise FetchError(f"{url} answered broken gzip", kind="encoding") from None
+    if len(body) > max_bytes:
+        raise FetchError(f"{url} answered more than {max_bytes} bytes", kind="too_large")
+    if not decompressor.eof:
+        raise FetchError(f"{url} answered truncated gzip", kind="encoding")
+    return body
+
+
+def _redirect_hint(status: int) -> str:
+    return ", and redirects are not followed: write the address it points to" if 300 <= status < 400 else ""
+
+
+def _cause(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return ascii(text)[1:-1][:300]
+
+
+def _kind(error: BaseException) -> str:
+    """A stable word for logs and health: dns, refused, tls, reset, protocol or connection."""
+    text = " ".join(str(cause) for cause in _causes(error)).lower()
+    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)) or "ssl" in text or "certificate" in text:
+        return "tls"
+    if "name or service" in text or "getaddrinfo" in text or "name resolution" in text:
+        return "dns"
+    if "refused" in text or "all connection attempts failed" in text:
+        return "refused"
+    if isinstance(error, httpx2.ReadError):
+        return "reset"
+    return "protocol" if isinstance(error, httpx2.ProtocolError) else "connection"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

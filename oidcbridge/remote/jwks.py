@@ -1,0 +1,291 @@
+"""RemoteKeySet: a local key set plus freshness. Single flight, budget, stale while the provider is down.
+
+Readers take no lock: the snapshot is immutable and replaced by one assignment. What to do with a request is decided by
+`oidcbridge.core.freshness`; this module keeps the state, starts fetches and remembers what became of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import weakref
+from random import SystemRandom
+
+from oidcbridge.core.freshness import (
+    Attempts,
+    Instant,
+    State,
+    UnknownKidBudget,
+    is_conclusive,
+    retry_delay,
+    state_of,
+)
+from oidcbridge.core.keys import KeySet
+from oidcbridge.core.policy import Clock, FetchOptions
+from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError, ProviderError
+from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.remote.flight import Flight
+from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.refresher import refresher
+from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot
+
+logger = logging.getLogger("oidcbridge.keys")
+
+_IDLE_AFTER = 15 * 60.0
+_COLD_BACKOFF_MAX = 15.0
+_SUSPECT_AGE = 60.0
+_random = SystemRandom()
+
+
+class RemoteKeySet:
+    """The keys of one issuer. Every method may be called from any thread and never blocks on the network."""
+
+    def __init__(
+        self, name: str, options: FetchOptions, clock: Clock, *, jwks_uri: str | None, metadata: RemoteMetadata
+    ) -> None:
+        self.name = name
+        self.snapshot: Snapshot | None = None
+        self.last_error: ProviderError | None = None
+        self._options = options
+        self._clock = clock
+        self._jwks_uri = jwks_uri
+        self._metadata = metadata
+        self._budget = UnknownKidBudget(options, clock.monotonic())
+        self._attempts = Attempts()
+        self._flight: Flight | None = None
+        self._started = 0
+        self._next_try = 0.0
+        self._used = -math.inf
+        self._timer = 0
+        self._lock = threading.Lock()
+        _all_key_sets.add(self)
+
+    def mark(self) -> int:
+        """A request's place in the order of fetches: only a fetch that begins after it can prove a key absent."""
+        return self._started
+
+    def state(self, now: Instant) -> State:
+        """Where the set stands at ``now``."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return State.EMPTY
+        return state_of(snapshot.fetched.age(now), snapshot.lifetime, self._attempts)
+
+    def usable(self) -> KeySet | None:
+        """The current set, where known keys may be used without asking anybody."""
+        snapshot, now = self.snapshot, Instant.now(self._clock)
+        if snapshot is None:
+            return None
+        if snapshot.fetched.age(now) < snapshot.lifetime.soft:
+            self._used = now.monotonic
+            return snapshot.key_set
+        return None
+
+    def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet | Flight:
+        """The set to verify with, or the flight to wait for before asking again with the same ``mark``.
+
+        ``wait`` False: never a flight; what would have to be waited for is started, and refused for now.
+        Raises `KeyNotFoundError` or `KeysUnavailableError`.
+        """
+        now = Instant.now(self._clock)
+        self._used = now.monotonic
+        with self._lock:
+            snapshot, state = self.snapshot, self.state(now)
+            if snapshot is not None and snapshot.key_set.candidates(kid, alg):
+                return self._for_known_key(snapshot, state, now, wait=wait)
+            if snapshot is None or state in (State.EXPIRED, State.DEAD):
+                return self._join(now, wait=wait)
+            self._refuse_if_absent(snapshot, f"{alg}:{kid}", iat, mark, now)
+            return self._spend(now, wait=wait)
+
+    def _for_known_key(self, snapshot: Snapshot, state: State, now: Instant, *, wait: bool) -> KeySet | Flight:
+        if state is State.FRESH:
+            return snapshot.key_set
+        if state is State.DEAD:
+            raise self._unavailable("the provider has been unreachable for too long", now)
+        if state is State.EXPIRED:
+            if wait:
+                return self._join(now, wait=True)
+            self._fly_unless_cooling(now)
+            if snapshot.fetched.age(now) >= snapshot.lifetime.max_stale:
+                raise self._unavailable("the key set is too old and still being fetched", now)
+            return snapshot.key_set
+        self._fly_unless_cooling(now)
+        return snapshot.key_set
+
+    def _refuse_if_absent(self, snapshot: Snapshot, name: str, iat: object, mark: int, now: Instant) -> None:
+        """Steps 2 to 4 of the unknown-kid decision; raises where no fetch is needed, or none is allowed now."""
+        if snapshot.number > mark:
+            self._budget.remember_absent(name, now.monotonic)
+        if self._budget.is_absent(name, now.monotonic) or is_conclusive(iat, snapshot.as_of):
+            raise KeyNotFoundError(f"{name[:300]!a} is not among the keys of {self.name}")
+        if self._attempts.failures and now.monotonic < self._next_try:
+            raise self._unavailable("the key is unknown and the provider cannot be asked", now)
+
+    def _spend(self, now: Instant, *, wait: bool) -> Flight:
+        """Steps 5 and 6: join what flies, or spend a fetch of the budget; without one, refresh at the next refill."""
+        if self._flight is None and not self._budget.take(now.monotonic):
+            self._arm(self._budget.next_refill(now.monotonic))
+            logger.warning("%s: too many unknown keys asked for; the next look is due at the refill", self.name)
+            raise KeyNotFoundError("the key is unknown, and the budget for looking again is spent for now")
+        return self._join(now, wait=wait)
+
+    def _join(self, now: Instant, *, wait: bool) -> Flight:
+        if self._flight is None and self._attempts.failures and now.monotonic < self._next_try:
+            raise self._unavailable("the provider cannot be reached", now)
+        flight = self._fly()
+        if not wait:
+            raise self._unavailable("the keys are being fetched", now)
+        return flight
+
+    def suspect(self, mark: int) -> Flight | None:
+        """A known key did not verify a signature: was its kid given to new material? Rarely worth a fetch."""
+        now = Instant.now(self._clock)
+        with self._lock:
+            snapshot = self.snapshot
+            if snapshot is None or snapshot.number > mark or snapshot.fetched.age(now) < _SUSPECT_AGE:
+                return None
+            if not self._budget.is_full(now.monotonic) or not self._budget.take(now.monotonic):
+                return None
+            return self._fly()
+
+    def ask(self) -> Flight | None:
+        """Fetch if there is nothing fresh and no backoff runs: for warming up. None where there is nothing to do."""
+        now = Instant.now(self._clock)
+        self._used = now.monotonic
+        with self._lock:
+            if self.state(now) is State.FRESH:
+                return None
+            self._fly_unless_cooling(now)
+            return self._flight
+
+    def refresh(self) -> Flight:
+        """Fetch now, whatever the budgets say, or join the fetch that is under way."""
+        self._used = self._clock.monotonic()
+        with self._lock:
+            return self._fly()
+
+    def pause(self) -> None:
+        """Stop the timer; the next use starts it again."""
+        with self._lock:
+            self._timer += 1
+
+    def next_try_in(self, now: Instant) -> int:
+        """Whole seconds until the provider is asked again, at least 1."""
+        return max(1, math.ceil(min(self._next_try - now.monotonic, 300.0)))
+
+    def _unavailable(self, message: str, now: Instant) -> KeysUnavailableError:
+        cause = f" ({self.last_error})" if self.last_error else ""
+        return KeysUnavailableError(f"{self.name}: {message}{cause}", retry_after=self.next_try_in(now))
+
+    def _fly_unless_cooling(self, now: Instant) -> None:
+        if not (self._attempts.failures and now.monotonic < self._next_try):
+            self._fly()
+
+    def _fly(self) -> Flight:
+        """The fetch under way, or a new one. The lock is held."""
+        if self._flight is None:
+            self._started += 1
+            flight, number = Flight(), self._started
+            self._flight = flight
+            refresher().run(lambda: self._fetch(flight, number))
+        return self._flight
+
+    async def _fetch(self, flight: Flight, number: int) -> None:
+        begun = Instant.now(self._clock)
+        error: ProviderError = KeysUnavailableError("the fetch was broken off")
+        try:
+            url = self._jwks_uri or (await self._metadata.get()).jwks_uri or ""
+            snapshot = await fetch_snapshot(url, self._options, begun, number, self.snapshot)
+        except ProviderError as failure:
+            error = failure
+        else:
+            self._succeeded(snapshot)
+            flight.land(None)
+        finally:
+            # Also where something unforeseen comes through: nobody waits for ever, and the loop logs it.
+            if not flight.done:
+                self._failed(error, begun)
+                flight.land(error)
+
+    def _succeeded(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            before, self.snapshot = self.snapshot, snapshot
+            recovered, self._attempts = self._attempts.failures, Attempts()
+            self.last_error = self._flight = None
+            if before is None or before.generation != snapshot.generation:
+                self._budget.forget_absent()
+            self._arm(snapshot.lifetime.soft * _random.uniform(0.8, 0.9))
+        _report_success(self.name, before, snapshot, recovered)
+
+    def _failed(self, error: ProviderError, begun: Instant) -> None:
+        now = Instant.now(self._clock)
+        retry_after = error.retry_after_header if isinstance(error, FetchError) else None
+        gone = isinstance(error, FetchError) and error.status in (404, 410)
+        with self._lock:
+            snapshot, failures = self.snapshot, self._attempts.failures + 1
+            past = snapshot is not None and snapshot.fetched.age(begun) >= snapshot.lifetime.max_stale
+            self._attempts = Attempts(failures, self._attempts.failed_past_max_stale or past)
+            self.last_error, self._flight = error, None
+            ceiling = self._options.backoff_max if snapshot else min(_COLD_BACKOFF_MAX, self._options.backoff_max)
+            delay = retry_delay(failures, retry_after, now.wall, _random.random(), ceiling)
+            self._next_try = now.monotonic + delay
+            self._arm(delay)
+        if gone or failures >= 2:
+            self._metadata.invalidate()
+        if failures == 1:
+            kept = (
+                f"known keys go on for up to {self._options.max_stale:.0f} s" if snapshot else "there are no keys yet"
+            )
+            logger.warning("%s: fetching keys failed, %s: %s", self.name, kept, error)
+
+    def _arm(self, delay: float) -> None:
+        """Refresh in ``delay`` seconds, without anybody asking. The lock is held."""
+        self._timer += 1
+        timer, reference = self._timer, weakref.ref(self)
+
+        def ring() -> None:
+            key_set = reference()
+            if key_set is not None:
+                key_set._ring(timer)
+
+        refresher().call_later(delay, ring)
+
+    def _ring(self, timer: int) -> None:
+        with self._lock:
+            if timer == self._timer and self._clock.monotonic() - self._used < _IDLE_AFTER:
+                self._fly()
+
+    def start_anew_in_child(self) -> None:
+        """After a fork: the keys stay, what was under way in the parent is the parent's."""
+        self._lock = threading.Lock()
+        self._flight = None
+
+
+def _report_success(name: str, before: Snapshot | None, after: Snapshot, recovered: int) -> None:
+    if recovered:
+        logger.info("%s: keys can be fetched again after %d failures", name, recovered)
+    if before is not None and before.generation == after.generation:
+        return
+    old = {key.kid for key in before.key_set.keys} if before else set()
+    new = {key.kid for key in after.key_set.keys}
+    logger.info(
+        "%s: %d keys, new %a, gone %a", name, len(new), sorted(map(str, new - old)), sorted(map(str, old - new))
+    )
+    for key in after.key_set.skipped:
+        level = logging.CRITICAL if key.private else logging.INFO
+        logger.log(level, "%s: key %a of its key set is not used: %s", name, (key.kid or "")[:64], key.reason)
+
+
+_all_key_sets: weakref.WeakSet[RemoteKeySet] = weakref.WeakSet()
+
+
+def _start_anew_in_child() -> None:
+    for key_set in list(_all_key_sets):
+        key_set.start_anew_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -1,0 +1,134 @@
+"""The process's one background thread: a private asyncio loop that does all outbound IO.
+
+A request never owns a fetch; it waits for a `Flight`. So cancelling a request, closing its event loop or forking the
+process cannot break anyone else, and sync callers get the same answer as async ones. The thread starts with the first
+job, is a daemon, ends with the interpreter, and is started anew after a fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+MAX_CONCURRENT_FETCHES = 16
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Looks names up in daemon threads that are abandoned at the deadline: a look-up cannot be interrupted.
+
+    The default executor's threads would be joined at interpreter exit, and a dead name server would hold it.
+    """
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        future: asyncio.Future[Any] = self.create_future()
+
+        def look_up() -> None:
+            outcome: Any
+            try:
+                outcome = socket.getaddrinfo(host, port, **options)
+            except OSError as error:
+                outcome = error
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                self.call_soon_threadsafe(_settle, future, outcome)
+
+        threading.Thread(target=look_up, name="oidcbridge-dns", daemon=True).start()
+        return await future
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, OSError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+class Refresher:
+    """Runs coroutines on the background loop. One for the process: `refresher()`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, job: Job) -> None:
+        """Start ``job`` on the background loop, at most 16 at once. The job reports its own errors."""
+        self._running_loop().call_soon_threadsafe(self._start, job)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on the background loop in ``delay`` seconds."""
+        loop = self._running_loop()
+        loop.call_soon_threadsafe(loop.call_later, delay, callback)
+
+    def stop(self) -> None:
+        """Cancel what runs and end the thread, within a second; the next job starts it again."""
+        with self._lock:
+            loop, thread, self._loop = self._loop, self._thread, None
+        if loop is not None and thread is not None and thread.is_alive():
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(1.0)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = _Loop()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(self._loop,), name="oidcbridge-refresher", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.run_forever()
+            for task in self._tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        finally:
+            loop.close()
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.get_running_loop().create_task(self._in_slot(job))
+        self._tasks.add(task)  # the loop itself holds tasks weakly
+        task.add_done_callback(self._tasks.discard)
+
+    async def _in_slot(self, job: Job) -> None:
+        async with self._slots:
+            await job()
+
+
+_refresher = Refresher()
+_left_behind: list[Refresher] = []
+
+
+def refresher() -> Refresher:
+    """The process's refresher."""
+    return _refresher
+
+
+def _start_anew_in_child() -> None:
+    # Only the forking thread lives on in a child: the loop is dead there, and its lock may be held for ever. It is
+    # kept and never closed: closing would unregister the pipe in the epoll set that the parent still uses.
+    global _refresher  # noqa: PLW0603
+    _left_behind.append(_refresher)
+    _refresher = Refresher()
+
+
+@atexit.register
+def _stop_at_exit() -> None:
+    _refresher.stop()
+
+
+if hasattr(os, "register_at_fork"):
+    # No `before` hook: uvloop runs those for every subprocess it starts.
+    os.register_at_fork(after_in_child=_start_anew_in_child)

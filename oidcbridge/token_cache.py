@@ -1,0 +1,58 @@
+"""Verified tokens, each tied to its key's presence in the current key set.
+
+The cache key is the SHA-256 of the whole token; a shorter or pluggable key is how one user becomes another
+(CVE-2026-35030, CVE-2026-35039). A hit answers exactly as full verification would at that moment, or is no hit.
+Refusals are never remembered.
+"""
+
+from __future__ import annotations
+
+import threading
+from hashlib import sha256
+from typing import NamedTuple
+
+from cachetools import LRUCache
+
+from oidcbridge.core.principal import Principal
+from oidcbridge.key_sources import KeySource
+
+
+class CachedToken(NamedTuple):
+    """What must still hold for a hit: the times, and the key in the current set of its source."""
+
+    principal: Principal
+    keys: KeySource
+    fingerprint: str
+    not_before: float
+    expires_at: float
+    """Both in seconds since the epoch, leeway included."""
+
+
+class TokenCache:
+    """At most ``maxsize`` verified tokens of one verifier, the least recently used leave first. Thread-safe."""
+
+    def __init__(self, maxsize: int) -> None:
+        self._tokens: LRUCache[bytes, CachedToken] = LRUCache(maxsize)
+        self._lock = threading.Lock()
+
+    def get(self, token: str, now: float) -> Principal | None:
+        """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch)."""
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            cached = self._tokens.get(digest)
+        if cached is None or not cached.not_before <= now < cached.expires_at:
+            return None
+        key_set = cached.keys.usable()
+        if key_set is None or cached.fingerprint not in key_set.fingerprints:
+            return None
+        return cached.principal
+
+    def put(self, token: str, cached: CachedToken) -> None:
+        """Remember a verified token."""
+        digest = sha256(token.encode()).digest()
+        with self._lock:
+            self._tokens[digest] = cached
+
+    def start_anew_in_child(self) -> None:
+        """After a fork: the lock may be held by a thread that is not here."""
+        self._lock = threading.Lock()

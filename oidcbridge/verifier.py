@@ -1,0 +1,270 @@
+"""Verifier: token -> Principal. The one place that joins the floors below."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import weakref
+from collections.abc import Generator
+from types import TracebackType
+from typing import NamedTuple, Self, Unpack
+
+import anyio
+import anyio.lowlevel
+
+from oidcbridge.arguments import VerifierArguments
+from oidcbridge.core.keys import KeySet
+from oidcbridge.core.mapping import principal_from
+from oidcbridge.core.metadata import IssuerMetadata
+from oidcbridge.core.principal import Principal
+from oidcbridge.core.token import UnverifiedToken, parse_unverified
+from oidcbridge.core.verify import admit, verify
+from oidcbridge.errors import BadSignatureError, ProviderError, UnknownIssuerError, VerifierClosedError
+from oidcbridge.key_sources import FixedKeySet, KeySource
+from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.remote.flight import Flight
+from oidcbridge.remote.jwks import RemoteKeySet
+from oidcbridge.settings import IssuerSettings, Settings, resolve
+from oidcbridge.token_cache import CachedToken, TokenCache
+
+logger = logging.getLogger("oidcbridge.verifier")
+
+#: The steps of one verification: yields what must be waited for, is sent whether that ended in time.
+_Steps = Generator[Flight, bool, Principal]
+
+
+class _Issuer(NamedTuple):
+    """One configured issuer at work."""
+
+    settings: IssuerSettings
+    keys: KeySource
+    metadata: RemoteMetadata | None
+
+
+class Verifier:
+    """Verifies access tokens of the configured issuers and maps them to `Principal`.
+
+    Thread-safe, loop-independent and fork-safe: one instance serves a whole process. Keys are fetched on first use, or
+    by `warm`. The arguments are those of the README's table; a contradiction raises `ConfigurationError` here.
+    """
+
+    def __init__(self, **arguments: Unpack[VerifierArguments]) -> None:
+        settings = resolve(arguments)
+        self._settings = settings
+        self._clock = settings.clock
+        self._issuers = {issuer.issuer_url: self._at_work(issuer, settings) for issuer in settings.issuers}
+        self._only = next(iter(self._issuers.values())) if len(self._issuers) == 1 else None
+        self._tokens = TokenCache(settings.token_cache) if settings.token_cache else None
+        self._closed = False
+        _all_verifiers.add(self)
+        for issuer in settings.issuers:
+            logger.info("issuer %s: provider profile %r", issuer.issuer_url, issuer.profile.name)
+
+    @staticmethod
+    def _at_work(issuer: IssuerSettings, settings: Settings) -> _Issuer:
+        if issuer.issuer_url is None:
+            assert issuer.keys is not None  # noqa: S101 - settings refuse neither issuer nor keys
+            return _Issuer(issuer, FixedKeySet(issuer.keys), None)
+        metadata = RemoteMetadata(issuer.issuer_url, settings.fetch, settings.clock, discovery_url=issuer.discovery_url)
+        if issuer.keys is not None:
+            return _Issuer(issuer, FixedKeySet(issuer.keys), metadata)
+        keys = RemoteKeySet(
+            issuer.issuer_url, settings.fetch, settings.clock, jwks_uri=issuer.jwks_uri, metadata=metadata
+        )
+        return _Issuer(issuer, keys, metadata)
+
+    def __repr__(self) -> str:
+        return f"Verifier(issuers={list(self._issuers)})"
+
+    async def verify(self, token: str) -> Principal:
+        """The principal of an access token; fetches keys when it must, waiting at most ``fetch.request_wait`` seconds.
+
+        Works on asyncio and trio. Raises a `TokenError` for a token that is refused, a `ProviderError` where the
+        provider cannot be asked, `VerifierClosedError` after `close`.
+        """
+        principal = self._remembered(token)
+        if principal is not None:
+            return principal
+        steps = self._steps(token, wait=True)
+        try:
+            flight = next(steps)
+            while True:
+                flight = steps.send(await flight.wait(self._settings.fetch.request_wait))
+        except StopIteration as end:
+            return _principal_of(end)
+
+    def verify_now(self, token: str) -> Principal:
+        """The same for sync code.
+
+        On a thread that runs an event loop it never waits: it answers from the keys at hand, or starts the fetch and
+        raises `KeysUnavailableError`.
+        """
+        principal = self._remembered(token)
+        if principal is not None:
+            return principal
+        steps = self._steps(token, wait=not _runs_event_loop())
+        try:
+            flight = next(steps)
+            while True:
+                flight = steps.send(flight.wait_blocking(self._settings.fetch.request_wait))
+        except StopIteration as end:
+            return _principal_of(end)
+
+    async def warm(self, *, strict: bool = False) -> None:
+        """Fetch every issuer's keys now, so that no request has to wait for them.
+
+        ``strict``: raise the `ProviderError` of the first that fails; else it is logged, and requests get 503 until a
+        later attempt succeeds.
+        """
+        flights = [keys.ask() for keys in self._remote_key_sets()]
+        for flight in filter(None, flights):
+            landed = await flight.wait(2 * self._settings.fetch.deadline)
+            if strict and not landed:
+                raise ProviderError("the provider did not answer in time")
+            if strict and flight.error:
+                raise flight.error
+
+    def start_warming(self) -> None:
+        """The same without waiting: the fetches begin, and go on in the background."""
+        for keys in self._remote_key_sets():
+            keys.ask()
+
+    def pause(self) -> None:
+        """Stop refreshing ahead; the next use resumes. For a lifespan's end."""
+        for issuer in self._issuers.values():
+            issuer.keys.pause()
+
+    def close(self) -> None:
+        """Refuse all further use. Plain, idempotent, never needed: nothing is left running either way."""
+        self._closed = True
+        self.pause()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def issuer_urls(self) -> tuple[str, ...]:
+        """The configured issuers."""
+        return tuple(url for url in self._issuers if url is not None)
+
+    def metadata(self) -> tuple[IssuerMetadata, ...]:
+        """What is known now of the issuers' discovery documents; asking for the missing ones begins. Never waits."""
+        known = []
+        for issuer in self._issuers.values():
+            if issuer.metadata is not None and issuer.metadata.current is not None:
+                known.append(issuer.metadata.current)
+            elif issuer.metadata is not None and not self._closed:
+                issuer.metadata.ask()
+        return tuple(known)
+
+    def _remote_key_sets(self) -> list[RemoteKeySet]:
+        self._refuse_if_closed()
+        return [issuer.keys for issuer in self._issuers.values() if isinstance(issuer.keys, RemoteKeySet)]
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise VerifierClosedError("this verifier has been closed; make a new one")
+
+    def _remembered(self, token: str) -> Principal | None:
+        if self._closed:
+            self._refuse_if_closed()
+        if self._tokens is None or not isinstance(token, str):
+            return None
+        return self._tokens.get(token, self._clock.time())
+
+    def _steps(self, token: str, *, wait: bool) -> _Steps:
+        """One verification, the same for sync and async callers."""
+        unverified = parse_unverified(token)
+        issuer = self._issuer_of(unverified)
+        policy, keys, header = issuer.settings.policy, issuer.keys, unverified.header
+        now = self._clock.time()
+        mark = keys.mark()
+        key_set = keys.usable()
+        if key_set is None or not key_set.candidates(header.kid, header.alg):
+            admit(unverified, policy, now)  # refuse what no key could save, before any fetch
+            key_set = yield from self._find_keys(unverified, keys, mark, wait=wait)
+        try:
+            verified = verify(unverified, key_set, policy, now)
+        except BadSignatureError:
+            flight = keys.suspect(mark) if wait else None
+            if flight is None or not (yield flight):
+                raise
+            renewed = keys.lookup(header.kid, header.alg, unverified.claims.get("iat"), mark, wait=False)
+            if isinstance(renewed, Flight):
+                raise
+            verified = verify(unverified, renewed, policy, now)
+        principal = principal_from(verified, issuer.settings.mapping)
+        if self._tokens is not None:
+            leeway = policy.leeway
+            cached = CachedToken(
+                principal, keys, verified.key.fingerprint, verified.not_before - leeway, verified.expires_at + leeway
+            )
+            self._tokens.put(token, cached)
+        return principal
+
+    def _find_keys(
+        self, token: UnverifiedToken, keys: KeySource, mark: int, *, wait: bool
+    ) -> Generator[Flight, bool, KeySet]:
+        kid, alg, iat = token.header.kid, token.header.alg, token.claims.get("iat")
+        give_up = self._clock.monotonic() + self._settings.fetch.request_wait
+        found = keys.lookup(kid, alg, iat, mark, wait=wait)
+        while isinstance(found, Flight):
+            landed = yield found
+            in_time = landed and self._clock.monotonic() < give_up
+            found = keys.lookup(kid, alg, iat, mark, wait=in_time)
+        return found
+
+    def _issuer_of(self, token: UnverifiedToken) -> _Issuer:
+        """The configured issuer that the token names, to the letter; with static keys alone there is but one."""
+        if self._only is not None and self._only.settings.issuer_url is None:
+            return self._only
+        name = token.claims.get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None:
+            raise UnknownIssuerError(f"iss {ascii(name)[:200]} is not among {list(self._issuers)}")
+        return issuer
+
+    def start_anew_in_child(self) -> None:
+        """After a fork; called by the hook below."""
+        if self._tokens is not None:
+            self._tokens.start_anew_in_child()
+
+
+def _principal_of(end: StopIteration) -> Principal:
+    principal: Principal = end.value
+    return principal
+
+
+def _runs_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        try:
+            anyio.lowlevel.current_token()  # trio
+        except anyio.NoEventLoopError:
+            return False
+    return True
+
+
+_all_verifiers: weakref.WeakSet[Verifier] = weakref.WeakSet()
+
+
+def _start_anew_in_child() -> None:
+    for verifier in list(_all_verifiers):
+        verifier.start_anew_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew_in_child)
