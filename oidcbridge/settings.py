@@ -56,9 +56,9 @@ class Settings:
 def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.environ) -> Settings:
     """Check the arguments and resolve them. Raises `ConfigurationError`; `TypeError` for an unknown argument."""
     _refuse_unknown(arguments)
-    if not _names_a_source(arguments):
+    if not names_a_source(arguments):
         arguments = cast(VerifierArguments, {**read_environment(VERIFIER_VARIABLES, environ), **arguments})
-    if not _names_a_source(arguments):
+    if not names_a_source(arguments):
         raise ConfigurationError(
             'neither an issuer nor keys: write issuer_url="https://…" and audience="…", or set OIDCBRIDGE_ISSUER_URL'
             " and OIDCBRIDGE_AUDIENCE"
@@ -76,7 +76,8 @@ def _refuse_unknown(arguments: Mapping[str, Any]) -> None:
             raise TypeError(f"Verifier() got an unexpected keyword argument {name!r}")
 
 
-def _names_a_source(arguments: Mapping[str, Any]) -> bool:
+def names_a_source(arguments: Mapping[str, Any]) -> bool:
+    """Whether the code names an issuer or keys; the environment is then not read at all."""
     names = ("issuer_url", "issuers", "verification_keys", "secret_key", "jwks", "jwks_file")
     return any(arguments.get(name) is not None for name in names)
 
@@ -127,6 +128,16 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
     )
     mapping = _mapping(arguments, profile.mapping, audiences or frozenset())
     return IssuerSettings(issuer_url, profile, policy, mapping, keys, discovery_url, jwks_uri)
+
+
+def unverified_mapping(arguments: IssuerArguments) -> ClaimMapping:
+    """The mapping alone, for ``validate=False``: no issuer or key is needed to read claims that nobody vouches for."""
+    logger.warning(
+        "validate=False: claims are read unverified and nobody is authenticated; whoever calls chooses who to be."
+        " For demos only"
+    )
+    profile = profile_for(arguments.get("provider", "auto"), arguments.get("issuer_url"))
+    return _mapping(arguments, profile.mapping, frozenset())
 
 
 def _check_urls(issuer_url: str | None, discovery_url: str | None, jwks_uri: str | None, fetch: FetchOptions) -> None:

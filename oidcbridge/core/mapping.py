@@ -90,6 +90,18 @@ def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
     )
 
 
+def insecure_unverified_fields(
+    claims: Claims, mapping: ClaimMapping
+) -> tuple[str | None, str | None, Mapping[str, Any], Mapping[str, Any]]:
+    """user_id, session_id, dependencies and session_state of claims that nobody vouches for (``validate=False``)."""
+    return (
+        read_string(claims, mapping.user_id),
+        read_string(claims, mapping.session_id),
+        _selected(claims, mapping.dependencies, {}),
+        _selected(claims, mapping.session_state, {}),
+    )
+
+
 def _user_id(claims: Claims, mapping: ClaimMapping, client_id: str | None, *, machine: bool) -> str:
     path = next((path for path in mapping.user_id if read_string(claims, (path,))), None)
     user_id = read_string(claims, (path,)) if path else None

@@ -91,11 +91,14 @@ class Refresher:
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
-            for task in self._tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+            loop.run_until_complete(self._cancel_tasks())
         finally:
             loop.close()
+
+    async def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self, job: Job) -> None:
         task = asyncio.get_running_loop().create_task(self._in_slot(job))

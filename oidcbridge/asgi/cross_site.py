@@ -1,0 +1,56 @@
+"""Cookie credentials and other sites: a browser sends a cookie unasked, so somebody else's page could use it.
+
+For a cookie credential, an unsafe method or a WebSocket needs one of::
+
+    Origin: ours, or one of allowed_origins
+    no Origin, and Sec-Fetch-Site: same-origin
+    no Origin, and an X-Requested-With header        no page can send it across origins without asking first
+
+``Origin: null`` and ``Sec-Fetch-Site: same-site`` are refused. CORSMiddleware does not see WebSockets; this does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oidcbridge.errors import CrossSiteRequestError
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
+_HTTP_SCHEME = {"ws": "http", "wss": "https"}
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+def check_same_site(scope: Mapping[str, Any], allowed_origins: frozenset[str]) -> None:
+    """Refuse a cookie credential that another site's page may have sent. Raises `CrossSiteRequestError`."""
+    if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
+        return
+    origins = _values(scope, b"origin")
+    if origins:
+        origin = origins[0].lower() if len(origins) == 1 else ""
+        if origin and (origin in allowed_origins or origin == own_origin(scope)):
+            return
+        raise CrossSiteRequestError(
+            f"a cookie came with Origin {ascii(', '.join(origins))[:200]}, which is neither our own"
+            f" ({own_origin(scope)}) nor in allowed_origins; behind a proxy that ends TLS, let the server know the"
+            " outer scheme (uvicorn --proxy-headers) or name the origin in allowed_origins"
+        )
+    if _values(scope, b"sec-fetch-site") == ["same-origin"] or _values(scope, b"x-requested-with"):
+        return
+    raise CrossSiteRequestError(
+        "a cookie came with an unsafe request that names no Origin; a client that is no browser sends"
+        " X-Requested-With, or the token in the Authorization header"
+    )
+
+
+def own_origin(scope: Mapping[str, Any]) -> str | None:
+    """The origin this request was sent to, by its Host header and the server's scheme; None without one host."""
+    hosts = _values(scope, b"host")
+    if len(hosts) != 1:
+        return None
+    scheme = _HTTP_SCHEME.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
+    return f"{scheme}://{hosts[0].lower().removesuffix(_DEFAULT_PORT.get(scheme, ''))}"
+
+
+def _values(scope: Mapping[str, Any], wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]

@@ -1,0 +1,116 @@
+"""What the endpoint finds on ``request.state``: every name always set, so nothing a client sends can fill it.
+
+===================  ============================  ==============  =======================================
+name                 verified                      anonymous       ``validate=False``, with a token
+===================  ============================  ==============  =======================================
+principal            `Principal`                   None            None
+user_id              str                           None            the unverified claim
+session_id           str or None                   None            the unverified claim
+dependencies         a fresh dict                  {}              of unverified claims
+session_state        a fresh dict                  {}              of unverified claims
+scopes               a fresh list                  []              []
+claims               read-only mapping             {}              unverified
+token                the token                     None            the token
+authenticated        True                          False           False
+===================  ============================  ==============  =======================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
+from typing import Any
+
+from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
+
+from oidcbridge.core.mapping import ClaimMapping, insecure_unverified_fields
+from oidcbridge.core.principal import Principal
+from oidcbridge.core.strict_json import thaw
+from oidcbridge.core.token import UnverifiedToken
+
+#: Set beside the names above once a request's caller has been decided, whoever decided it.
+DECIDED = "oidcbridge_decided"
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_NOBODY: Mapping[str, Any] = {
+    "principal": None,
+    "user_id": None,
+    "session_id": None,
+    "claims": MappingProxyType({}),
+    "token": None,
+    "authenticated": False,
+    DECIDED: True,
+}
+
+
+class OIDCUser(BaseUser):
+    """``request.user``: Starlette's face of a `Principal`."""
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always: nobody else gets one."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The ``name`` claim, or the user id."""
+        name = self.principal.claims.get("name")
+        return name if isinstance(name, str) and name else self.principal.user_id
+
+    @property
+    def identity(self) -> str:
+        """The user id."""
+        return self.principal.user_id
+
+
+def set_anonymous(scope: MutableMapping[str, Any]) -> None:
+    """Nobody is known."""
+    _state(scope).update(_NOBODY, dependencies={}, session_state={}, scopes=[])
+    scope["user"], scope["auth"] = UnauthenticatedUser(), AuthCredentials()
+
+
+def set_principal(scope: MutableMapping[str, Any], principal: Principal, token: str) -> None:
+    """A verified caller. What agents write into is a copy of this request's own."""
+    state = _state(scope)
+    state["principal"] = principal
+    state["user_id"] = principal.user_id
+    state["session_id"] = principal.session_id
+    state["dependencies"] = own_copy(principal.dependencies)
+    state["session_state"] = own_copy(principal.session_state)
+    state["scopes"] = list(principal.scopes)
+    state["claims"] = principal.claims
+    state["token"] = token
+    state["authenticated"] = state[DECIDED] = True
+    scope["user"], scope["auth"] = OIDCUser(principal), AuthCredentials(principal.scopes)
+
+
+def insecure_set_unverified(
+    scope: MutableMapping[str, Any], unverified: UnverifiedToken, mapping: ClaimMapping, token: str
+) -> None:
+    """``validate=False``: unverified values on the state, and nobody authenticated."""
+    set_anonymous(scope)
+    user_id, session_id, dependencies, session_state = insecure_unverified_fields(unverified.claims, mapping)
+    _state(scope).update(
+        user_id=user_id,
+        session_id=session_id,
+        dependencies=thaw(dependencies),
+        session_state=thaw(session_state),
+        claims=unverified.claims,
+        token=token,
+    )
+
+
+def _state(scope: MutableMapping[str, Any]) -> dict[str, Any]:
+    # In place: others keep a reference to this dict (a server's lifespan state, AgentOS's run authorization).
+    state: dict[str, Any] = scope.setdefault("state", {})
+    return state
+
+
+def own_copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain copy that may be written into: deep, unless every value is a scalar."""
+    if all(type(value) in _SCALARS for value in values.values()):
+        return dict(values)
+    copy: dict[str, Any] = thaw(values)
+    return copy
