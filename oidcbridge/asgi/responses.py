@@ -119,8 +119,15 @@ class OIDCHTTPException(HTTPException):
         self.refusal = refusal
 
 
-async def answer_http_exception(_connection: HTTPConnection, error: Exception) -> JSONResponse:
-    """The exception handler that `protect` registers: the whole body, as the middleware sends it."""
-    if not isinstance(error, OIDCHTTPException):
+async def answer_error(_connection: HTTPConnection, error: Exception) -> JSONResponse:
+    """The exception handler that `protect` registers: the whole body, as the middleware sends it.
+
+    For what dependencies raise, and for errors of the tree that an endpoint lets through (``await verifier.verify``).
+    """
+    if isinstance(error, OIDCHTTPException):
+        refusal = error.refusal
+    elif isinstance(error, OIDCBridgeError):
+        refusal = refusal_of(error)
+    else:
         raise error
-    return JSONResponse(error.refusal.body, error.refusal.status, error.refusal.headers)
+    return JSONResponse(refusal.body, refusal.status, refusal.headers)

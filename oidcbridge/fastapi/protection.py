@@ -11,8 +11,8 @@ from starlette.middleware.cors import CORSMiddleware
 from fastapi import FastAPI
 from oidcbridge.arguments import MiddlewareArguments
 from oidcbridge.asgi.middleware import GATE, GateMiddleware, build_gate
-from oidcbridge.asgi.responses import OIDCHTTPException, answer_http_exception
-from oidcbridge.errors import ConfigurationError
+from oidcbridge.asgi.responses import OIDCHTTPException, answer_error
+from oidcbridge.errors import ConfigurationError, OIDCBridgeError
 from oidcbridge.fastapi.openapi import install_openapi
 from oidcbridge.verifier import Verifier
 
@@ -49,7 +49,8 @@ def protect(
     app.state.oidcbridge = gate.verifier
     setattr(app.state, GATE, gate)
     app.user_middleware.insert(_place(app.user_middleware), Middleware(GateMiddleware, gate, decide=middleware))
-    app.add_exception_handler(OIDCHTTPException, answer_http_exception)
+    for kind in (OIDCHTTPException, OIDCBridgeError):
+        app.add_exception_handler(kind, answer_error)
     install_openapi(app, gate, every_route=middleware)
     login: dict[str, object] = {"usePkceWithAuthorizationCodeGrant": True, "scopes": "openid"}
     if swagger_client_id is not None:

@@ -1,0 +1,51 @@
+# Every target first makes .venv what it needs (tools/bootstrap.py), once, and again when one of these files changes.
+# ARGS reach the command beneath: make test ARGS="-k rotation", make demo ARGS=--once. PYTHON names the interpreter.
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+help:  ## Show these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## See it work: an identity provider and a protected agent, on loopback
+	@$(BIN)/oidcbridge demo $(ARGS)
+
+test: $(READY)  ## Run the tests that need no other server; oidcbridge/core has to be covered whole
+	$(BIN)/python -m coverage run -m pytest --ignore=tests/e2e $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m coverage report --include='oidcbridge/core/*' --fail-under=100 --skip-covered --show-missing)
+
+e2e: $(READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+lint: $(READY)  ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## Check types, strictly
+	$(BIN)/mypy
+	$(BIN)/mypy tools docker
+
+bench: $(READY)  ## Measure what verification and the middleware cost
+	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS); done
+
+keycloak: $(READY)  ## Start a local Keycloak with the agents realm, in Docker or on Java
+	@$(BIN)/python docker/keycloak.py start $(ARGS)
+
+keycloak-reset: $(READY)  ## Start it afresh, with the realm file as it is now
+	@$(BIN)/python docker/keycloak.py reset $(ARGS)
+
+keycloak-stop: $(READY)  ## Stop it
+	@$(BIN)/python docker/keycloak.py stop $(ARGS)
+
+clean:  ## Remove .venv and whatever was built or cached (the local Keycloak's data stays)
+	rm -rf .venv dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt tools/bootstrap.py tools/environment.py
+	@for python in python3 $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
+		if command -v "$$python" >/dev/null 2>&1; then exec "$$python" tools/bootstrap.py; fi; \
+	done; \
+	echo "oidcbridge needs Python 3.11 or newer, and there is no python3 here: install it (Debian, Ubuntu: apt install python3 python3-venv) and run make again" >&2; \
+	exit 1
+
+.PHONY: help demo test e2e lint types bench keycloak keycloak-reset keycloak-stop clean

@@ -1,0 +1,119 @@
+"""Make .venv, or bring it up to date: oidcbridge editable with its command line, and what tests and checks it.
+
+Python 3.11's standard library only. Whichever of these the machine has does the work: the interpreter's own venv with
+ensurepip; venv alone, filled by the system's pip (Debian ships ensurepip apart, as python3-venv); uv.
+Versions come from constraints.txt, for the packages and for the build backend alike.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+OLDEST = (3, 11)
+GROUPS = ("test", "lint")
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+READY = VENV / ".ready"  # the Makefile's stamp
+CONSTRAINTS = "constraints.txt"  # relative: pip splits these variables at blanks, and ROOT's path may have some
+ENVIRON = {
+    **os.environ,
+    "PIP_CONSTRAINT": CONSTRAINTS,
+    "PIP_BUILD_CONSTRAINT": CONSTRAINTS,
+    "UV_CONSTRAINT": CONSTRAINTS,
+    "UV_BUILD_CONSTRAINT": CONSTRAINTS,
+    "UV_VENV_CLEAR": "1",  # what --clear says; uv before 0.8 always clears, and knows neither
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+Command = list[str]
+
+
+def say(text: str) -> None:
+    """Report progress on stderr: what `make demo` prints stays the demo's own."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def attempt(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project's root and keep what it prints."""
+    return subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
+
+
+def is_usable() -> bool:
+    """Tell whether the .venv that is there runs, on the Python that PYTHON= asks for or on one new enough."""
+    if not VENV_PYTHON.exists():
+        return False
+    answer = attempt(str(VENV_PYTHON), "-c", "import sys; print(*sys.version_info[:2])")
+    version = tuple(map(int, answer.stdout.split())) if answer.returncode == 0 else ()
+    return version == sys.version_info[:2] if os.environ.get("PYTHON") else version >= OLDEST
+
+
+def create() -> None:
+    """Create .venv in the first way that works here. Raises SystemExit with one line when none does."""
+    make = [sys.executable, "-m", "venv", "--clear"]
+    ways: list[Command] = [[*make, str(VENV)], [*make, "--without-pip", str(VENV)]]
+    if uv := shutil.which("uv"):
+        ways.append([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)])
+    said = ""
+    for way in ways:
+        done = attempt(*way)
+        if done.returncode == 0:
+            return
+        said = (done.stderr or done.stdout).strip().rpartition("\n")[2] or said
+    raise SystemExit(f"oidcbridge: {sys.executable} could not create {VENV}: {said}")
+
+
+def find_installer() -> Command | None:
+    """Find a command that installs into .venv: its own pip, one of the system's (22.3 or newer, for --python), uv."""
+    pips = [[sys.executable, "-m", "pip"], ["pip3"], ["pip"]]
+    for pip in [[str(VENV_PYTHON), "-m", "pip"], *([*pip, "--python", str(VENV_PYTHON)] for pip in pips)]:
+        if shutil.which(pip[0]) and attempt(*pip, "--version").returncode == 0:
+            return [*pip, "install"]
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--python", str(VENV_PYTHON)]
+    return None
+
+
+def requirements(groups: dict[str, list[str | dict[str, str]]], name: str) -> Iterator[str]:
+    """List a dependency group's requirements (PEP 735), since pip reads groups itself only from 25.1 on."""
+    for entry in groups[name]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            yield from requirements(groups, entry["include-group"])
+
+
+def install(installer: Command) -> None:
+    """Install the project and its groups; the installer's own errors stay on the screen. Raises SystemExit."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    wanted = [requirement for name in GROUPS for requirement in requirements(groups, name)]
+    command = [*installer, "--quiet", "--editable", ".[cli]", *wanted]
+    if subprocess.run(command, cwd=ROOT, env=ENVIRON, check=False).returncode:
+        raise SystemExit("oidcbridge: installing failed for the reason above; run make again to retry")
+
+
+def main() -> None:
+    """Make .venv ready and leave the stamp that lets the next make skip all this."""
+    started = time.monotonic()
+    installer = find_installer() if is_usable() else None
+    if installer is None:
+        create()
+        installer = find_installer()
+    if installer is None:
+        python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        raise SystemExit(
+            f"oidcbridge: {python} here has no ensurepip, and neither pip (22.3 or newer) nor uv is there instead: "
+            "install one of them (Debian, Ubuntu: apt install python3-venv) and run make again"
+        )
+    say("Filling .venv with oidcbridge and its development tools: a minute or so the first time")
+    install(installer)
+    READY.touch()
+    say(f"Ready after {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
