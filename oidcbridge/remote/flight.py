@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-
-import anyio.to_thread
+from typing import Any
 
 
 class Flight:
@@ -19,7 +20,7 @@ class Flight:
     def __init__(self) -> None:
         self._future: Future[None] = Future()
         self._lock = threading.Lock()
-        self._waiting_loops: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
+        self._signals: dict[object, tuple[Any, Callable[[], object]]] = {}  # each loop's own, and what sets it
         self.error: Exception | None = None
 
     @property
@@ -34,25 +35,49 @@ class Flight:
                 return
             self.error = error
             self._future.set_result(None)
-            waiting, self._waiting_loops = self._waiting_loops, {}
-        for loop, future in waiting.items():
+            signals, self._signals = self._signals, {}
+        for _signal, wake in signals.values():
             with contextlib.suppress(RuntimeError):  # that loop has been closed: nobody waits there any more
-                loop.call_soon_threadsafe(_wake, future)
+                wake()
 
     async def wait(self, seconds: float) -> bool:
         """Wait up to ``seconds`` on asyncio or trio; True when it has ended. Cancelling harms nobody else."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # trio: no asyncio loop runs here
-            return await anyio.to_thread.run_sync(self.wait_blocking, seconds, abandon_on_cancel=True)
+        token = trio_token()
+        return await (self._wait_on_asyncio(seconds) if token is None else self._wait_on_trio(token, seconds))
+
+    async def _wait_on_asyncio(self, seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+
+        def signal() -> tuple[Any, Callable[[], object]]:
+            future = loop.create_future()
+            return future, lambda: loop.call_soon_threadsafe(_settle, future)
+
+        future = self._signal_for(loop, signal)
+        if future is not None:
+            await asyncio.wait((future,), timeout=seconds)  # never cancels the future that others share
+        return self.done
+
+    async def _wait_on_trio(self, token: Any, seconds: float) -> bool:
+        trio: Any = sys.modules["trio"]
+
+        def signal() -> tuple[Any, Callable[[], object]]:
+            event = trio.Event()
+            return event, lambda: token.run_sync_soon(event.set)
+
+        event = self._signal_for(token, signal)
+        if event is not None:
+            with trio.move_on_after(seconds):
+                await event.wait()
+        return self.done
+
+    def _signal_for(self, loop: object, make: Callable[[], tuple[Any, Callable[[], object]]]) -> Any:
+        """The one signal of this loop, made where there is none yet; None where the flight has ended."""
         with self._lock:
             if self._future.done():
-                return True
-            future = self._waiting_loops.get(loop)
-            if future is None:
-                future = self._waiting_loops[loop] = loop.create_future()
-        await asyncio.wait((future,), timeout=seconds)  # never cancels the future that others share
-        return self._future.done()
+                return None
+            if loop not in self._signals:
+                self._signals[loop] = make()
+            return self._signals[loop][0]
 
     def wait_blocking(self, seconds: float) -> bool:
         """Wait up to ``seconds`` in a plain thread; True when it has ended."""
@@ -63,6 +88,25 @@ class Flight:
         return True
 
 
-def _wake(future: asyncio.Future[None]) -> None:
+def trio_token() -> Any:
+    """Trio's name for its loop where this thread runs one, else None. Trio is never imported from here."""
+    # Another thread may be importing trio at this moment; whoever runs it on this one has all of it.
+    current = getattr(sys.modules.get("trio.lowlevel"), "current_trio_token", None)
+    try:
+        return None if current is None else current()
+    except RuntimeError:
+        return None
+
+
+def runs_event_loop() -> bool:
+    """Whether this thread runs an event loop (asyncio or trio), which must not be made to wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return trio_token() is not None
+    return True
+
+
+def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)

@@ -18,6 +18,7 @@ import httpx2
 
 from oidcbridge._version import __version__
 from oidcbridge.core.policy import FetchOptions
+from oidcbridge.core.urls import is_loopback
 from oidcbridge.errors import ConfigurationError, ProviderError
 
 #: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
@@ -119,6 +120,7 @@ def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
         transport=transport,
         verify=_ssl_context(options.ca_file),
         proxy=options.proxy,
+        trust_env=not is_loopback(parts.hostname),  # no proxy of the environment leads to this machine itself
         timeout=httpx2.Timeout(options.deadline, connect=options.connect_timeout),
         limits=httpx2.Limits(max_keepalive_connections=0),
     )
@@ -150,10 +152,13 @@ async def _read_body(response: httpx2.Response, url: str, max_bytes: int) -> byt
     if encoding not in ("identity", "gzip"):
         raise FetchError(f"{url} answered in the encoding {encoding[:32]!a}", kind="encoding")
     raw = bytearray()
-    async for chunk in response.aiter_raw():
-        raw += chunk
-        if len(raw) > max_bytes:
-            raise FetchError(f"{url} answered more than {max_bytes} bytes", kind="too_large")
+    try:
+        async for chunk in response.aiter_raw():
+            raw += chunk
+            if len(raw) > max_bytes:
+                raise FetchError(f"{url} answered more than {max_bytes} bytes", kind="too_large")
+    except (httpx2.ReadError, httpx2.RemoteProtocolError) as error:  # the answer had begun: not tried once more
+        raise FetchError(f"{url} broke off its answer: {_cause(error)}", kind=_kind(error)) from error
     return bytes(raw) if encoding == "identity" else _gunzip(bytes(raw), url, max_bytes)
 
 

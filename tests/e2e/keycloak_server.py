@@ -177,7 +177,7 @@ class KeycloakServer:
                 component["config"][name] = [str(value).lower()]
         self.admin("PUT", f"/components/{component_id}", component)
 
-    def keys(self) -> list[Json]:
+    def realm_keys(self) -> list[Json]:
         """Return all keys, disabled ones too: `kid`, `providerId` (the component id), `status`, `algorithm`, `use`."""
         keys: list[Json] = self.admin("GET", "/keys").json()["keys"]
         return keys

@@ -1,0 +1,149 @@
+"""Keys rotate and Keycloak goes away while 20 clients keep asking two workers: no good token is refused.
+
+Good is a token whose key stands in the JWKS that Keycloak serves as the request arrives. All settings are defaults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from oidcbridge.testing import FakeIssuer
+from tests.e2e.agent_server import AgentServer
+from tests.e2e.keycloak_server import KeycloakServer
+from tests.e2e.traffic import Traffic
+
+REFILL = 10.0  # seconds in which the budget for unknown keys gains one fetch
+SOFT = 60.0  # seconds: Keycloak says no-cache, which we read as the lower bound of freshness
+
+
+@pytest.fixture
+def agent(keycloak: KeycloakServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentServer]:
+    log = tmp_path_factory.mktemp("agent") / "log"
+    with AgentServer(keycloak.issuer_url, log, workers=2) as server:
+        yield server
+
+
+def signing_key(keycloak: KeycloakServer) -> str:
+    """The component id of the key that signs RS256 tokens now."""
+    active = {key["kid"]: key["providerId"] for key in keycloak.realm_keys() if key["use"] == "SIG"}
+    kid: str = keycloak.admin("GET", "/keys").json()["active"]["RS256"]
+    return str(active[kid])
+
+
+def new_token(keycloak: KeycloakServer, client: str = "agent-ui") -> str:
+    token: str = keycloak.password_token(client, "ada", "ada-pw")["access_token"]
+    return token
+
+
+def test_no_good_token_is_refused_while_keys_rotate(
+    keycloak: KeycloakServer, agent: AgentServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traffic = Traffic(f"{agent.base_url}/whoami")
+    first = signing_key(keycloak)
+    traffic.tokens = {"old": new_token(keycloak)}
+    old_token = traffic.tokens["old"]
+
+    def rotate() -> None:
+        keycloak.rotate_key("RS256", priority=200)
+        traffic.tokens |= {"new": new_token(keycloak)}
+        keycloak.set_key(first, active=False)  # passive: listed, and its tokens in flight stay good
+
+    def withdraw_old() -> None:
+        del traffic.tokens["old"]  # from the next line on such a token is not good any more
+        time.sleep(0.5)
+        keycloak.set_key(first, enabled=False)
+
+    def rotate_again() -> None:
+        second = signing_key(keycloak)
+        keycloak.rotate_key("RS256", priority=300)
+        traffic.tokens |= {"newer": new_token(keycloak)}
+        keycloak.set_key(second, active=False)
+
+    def first_es256() -> None:
+        traffic.tokens |= {"es256": new_token(keycloak, "agent-es")}
+
+    async def story() -> float:
+        async with traffic.flowing():
+            await traffic.change("rotation", rotate, then=REFILL)
+            await traffic.change("old key withdrawn", withdraw_old, then=0)
+            withdrawn = time.monotonic()
+            await traffic.change("second rotation", rotate_again, then=REFILL)
+            await traffic.change("first ES256 token", first_es256, then=REFILL)
+            while (await asyncio.to_thread(agent.get, "/whoami", old_token)).status_code == 200:
+                assert time.monotonic() - withdrawn < SOFT + 5, "the withdrawn key's tokens still pass"
+                await asyncio.sleep(0.5)
+            return time.monotonic() - withdrawn
+
+    lived_on = asyncio.run(story())
+    with capsys.disabled():
+        print(f"\n{traffic.report('rotation')}; refused good tokens: {len(traffic.refused())}")
+        print(f"rotation: the withdrawn key's token was refused {lived_on:.0f} s after the withdrawal")
+    assert traffic.refused() == []
+    assert {answer.token_name for answer in traffic.answered} == {"old", "new", "newer", "es256"}
+    assert all(traffic.rate_around(change) >= 50 for change in traffic.changes)
+
+
+def test_known_keys_go_on_through_an_outage_and_an_unknown_key_is_503(
+    keycloak: KeycloakServer, agent: AgentServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traffic = Traffic(f"{agent.base_url}/whoami")
+    traffic.tokens = {"known": new_token(keycloak)}
+    unseen: list[str] = []
+    during: list[tuple[int, str | None]] = []
+
+    def rotate_and_stop() -> None:
+        keycloak.rotate_key("RS256", priority=400)
+        unseen.append(new_token(keycloak))
+        keycloak.stop()
+
+    def ask_with_unseen_key() -> None:
+        for _ in range(4):  # both workers, before and after their key set has gone stale
+            answer = agent.get("/whoami", unseen[0])
+            during.append((answer.status_code, answer.headers.get("retry-after")))
+
+    def wait_until_both_workers_know_the_unseen_key() -> None:
+        # Until a worker's own backoff ends (at most a minute) it says 503: try again; never 401.
+        deadline, known = time.monotonic() + 75, 0
+        while known < 20:
+            answer = agent.get("/whoami", unseen[0])
+            assert answer.status_code in (200, 503)
+            assert time.monotonic() < deadline, "the key signed before the outage is still unknown"
+            known = known + 1 if answer.status_code == 200 else 0
+            time.sleep(0.1)
+
+    async def story() -> None:
+        async with traffic.flowing():
+            await traffic.change("outage", rotate_and_stop, then=1)
+            await asyncio.to_thread(ask_with_unseen_key)
+            await asyncio.sleep(SOFT + 10)
+            await asyncio.to_thread(ask_with_unseen_key)
+            await traffic.change("recovery", keycloak.start, then=0)
+            await asyncio.to_thread(wait_until_both_workers_know_the_unseen_key)
+            traffic.tokens |= {"unseen": unseen[0]}
+            await asyncio.sleep(3)
+
+    asyncio.run(story())
+    with capsys.disabled():
+        print(f"\n{traffic.report('outage')}; refused good tokens: {len(traffic.refused())}; unknown key: {during}")
+    assert traffic.refused() == []
+    assert {status for status, _ in during} == {503}
+    assert all(seconds is not None and 1 <= int(seconds) <= 300 for _, seconds in during)
+    assert "known keys go on" in agent.log
+    assert agent.log.count("fetching keys failed") <= 2, "said once by each worker, not for each request"
+
+
+def test_a_forged_key_is_401_while_keycloak_is_up_and_503_while_it_cannot_be_asked(
+    keycloak: KeycloakServer, agent: AgentServer
+) -> None:
+    forger = FakeIssuer(keycloak.issuer_url, audience="agent-api")
+    agent.get("/whoami", new_token(keycloak)).raise_for_status()
+    assert agent.get("/whoami", forger.mint("ada")).status_code == 401
+    keycloak.stop()
+    try:
+        assert agent.get("/whoami", forger.mint("ada", key=forger.rotate("RS256"))).status_code == 503
+    finally:
+        keycloak.start()
