@@ -3,6 +3,7 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+E2E_READY := .venv/.ready-e2e
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,19 +15,19 @@ test: $(READY)  ## Run the tests that need no other server; oidcbridge/core has 
 	$(BIN)/python -m coverage run -m pytest --ignore=tests/e2e $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m coverage report --include='oidcbridge/core/*' --fail-under=100 --skip-covered --show-missing)
 
-e2e: $(READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
+e2e: $(E2E_READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 lint: $(READY)  ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)  ## Check types, strictly
+types: $(E2E_READY)  ## Check types, strictly
 	$(BIN)/mypy
 	$(BIN)/mypy tools docker
 
-bench: $(READY)  ## Measure what verification and the middleware cost
-	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS); done
+bench: $(READY)  ## Measure what verification and the middleware cost, as ratios
+	@set -e; for name in verify middleware; do $(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 keycloak: $(READY)  ## Start a local Keycloak with the agents realm, in Docker or on Java
 	@$(BIN)/python docker/keycloak.py start $(ARGS)
@@ -47,5 +48,8 @@ $(READY): pyproject.toml constraints.txt tools/bootstrap.py tools/environment.py
 	done; \
 	echo "oidcbridge needs Python 3.11 or newer, and there is no python3 here: install it (Debian, Ubuntu: apt install python3 python3-venv) and run make again" >&2; \
 	exit 1
+
+$(E2E_READY): $(READY)
+	@$(BIN)/python tools/environment.py e2e
 
 .PHONY: help demo test e2e lint types bench keycloak keycloak-reset keycloak-stop clean

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from harness import AUDIENCE, ISSUER_URL, bare_work, keycloak_token, medians, print_table
+from benchmarks.harness import AUDIENCE, ISSUER_URL, bare_work, keycloak_token, medians, print_table
 from oidcbridge import OIDCMiddleware, Verifier
 from oidcbridge.testing import FakeIssuer
 

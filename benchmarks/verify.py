@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from harness import AUDIENCE, ISSUER_URL, bare_work, keycloak_token, medians, print_table
+from benchmarks.harness import AUDIENCE, ISSUER_URL, bare_work, keycloak_token, medians, print_table
 from oidcbridge import Verifier
 from oidcbridge.testing import FakeIssuer
 

@@ -3,6 +3,8 @@
 Python 3.11's standard library only. Whichever of these the machine has does the work: the interpreter's own venv with
 ensurepip; venv alone, filled by the system's pip (Debian ships ensurepip apart, as python3-venv); uv.
 Versions come from constraints.txt, for the packages and for the build backend alike.
+
+`python tools/environment.py e2e` adds that dependency group to a .venv that is ready.
 """
 
 import os
@@ -11,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -87,18 +89,18 @@ def requirements(groups: dict[str, list[str | dict[str, str]]], name: str) -> It
             yield from requirements(groups, entry["include-group"])
 
 
-def install(installer: Command) -> None:
-    """Install the project and its groups; the installer's own errors stay on the screen. Raises SystemExit."""
+def install(installer: Command, names: Sequence[str]) -> None:
+    """Install the project and these groups; the installer's own errors stay on the screen. Raises SystemExit."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
-    wanted = [requirement for name in GROUPS for requirement in requirements(groups, name)]
+    wanted = [requirement for name in names for requirement in requirements(groups, name)]
     command = [*installer, "--quiet", "--editable", ".[cli]", *wanted]
     if subprocess.run(command, cwd=ROOT, env=ENVIRON, check=False).returncode:
         raise SystemExit("oidcbridge: installing failed for the reason above; run make again to retry")
 
 
 def main() -> None:
-    """Make .venv ready and leave the stamp that lets the next make skip all this."""
-    started = time.monotonic()
+    """Make .venv ready, or add the groups named; leave the stamp that lets the next make skip all this."""
+    started, added = time.monotonic(), sys.argv[1:]
     installer = find_installer() if is_usable() else None
     if installer is None:
         create()
@@ -109,9 +111,11 @@ def main() -> None:
             f"oidcbridge: {python} here has no ensurepip, and neither pip (22.3 or newer) nor uv is there instead: "
             "install one of them (Debian, Ubuntu: apt install python3-venv) and run make again"
         )
-    say("Filling .venv with oidcbridge and its development tools: a minute or so the first time")
-    install(installer)
-    READY.touch()
+    what = f"what {', '.join(added)} needs" if added else "oidcbridge and its development tools"
+    say(f"Filling .venv with {what}: a minute or so the first time")
+    install(installer, added or GROUPS)
+    for stamp in [VENV / f".ready-{name}" for name in added] or [READY]:
+        stamp.touch()
     say(f"Ready after {time.monotonic() - started:.0f} s")
 
 

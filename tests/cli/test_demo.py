@@ -212,10 +212,10 @@ def test_the_real_agent_passes_where_a_broken_one_fails(environment: pytest.Monk
 
 
 def _lets_everybody_in(issuer_url: str, *, fetch: FetchOptions) -> FastAPI:
-    service = FastAPI()
+    service = protect(FastAPI(), issuer_url=issuer_url, audience="agent-api", middleware=False)
 
     @service.post("/agents/{agent_id}/runs")
-    async def run() -> dict[str, str]:
+    async def run() -> dict[str, str]:  # asks for nobody
         return {"user_id": "ada"}
 
     return service

@@ -19,21 +19,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, CDPSession, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 SWAGGER_UI = "5.35.0"
 """The version of npm's `swagger-ui-dist` that stands for the `@5` of FastAPI's page."""
 
 _CDN = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/"
-_TYPES = {".js": "text/javascript", ".css": "text/css"}
+_FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = [
     "--disable-gpu",
     "--disable-quic",
     "--disable-sync",
-    # Whatever a page, an extension or the browser itself may want from elsewhere: nothing leaves this machine.
+    # Whatever a page or the browser itself may want from elsewhere: nothing leaves this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
@@ -51,7 +50,8 @@ def chromium() -> Iterator[Browser]:
     """
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
-        raise BrowserUnavailableError("there is no Chromium here: install it (Debian, Ubuntu: apt install chromium)")
+        raise BrowserUnavailableError("there is no Chromium here: install it (Debian: apt install chromium)")
+    expect.set_options(timeout=30_000)  # milliseconds, as Playwright's other waits: Keycloak may take more than its 5 s
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_OPTIONS)
         try:
@@ -68,22 +68,22 @@ def new_page(browser: Browser) -> Iterator[Page]:
 
 
 def swagger_ui_files(folder: Path) -> dict[str, bytes]:
-    """The files of npm's `swagger-ui-dist` by name, fetched through ``folder``.
+    """What the docs page loads of npm's `swagger-ui-dist`, by file name; ``folder`` keeps the package.
 
     Raises BrowserUnavailableError without npm, RuntimeError when the package does not come.
     """
     npm = shutil.which("npm")
     if npm is None:
         raise BrowserUnavailableError("there is no npm here: install it (Debian, Ubuntu: apt install npm)")
-    # pack, not install: its dependency reports home, and there is nothing to run.
+    # pack, not install: a dependency of it reports each install to its maker.
     package = f"swagger-ui-dist@{SWAGGER_UI}"
     command = [npm, "pack", "--ignore-scripts", "--pack-destination", str(folder), package]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         raise RuntimeError(f"npm did not fetch {package}:\n{done.stderr}")
     with tarfile.open(folder / f"swagger-ui-dist-{SWAGGER_UI}.tgz") as archive:
-        found = ((Path(member.name).name, archive.extractfile(member)) for member in archive if member.isfile())
-        return {name: content.read() for name, content in found if content is not None}
+        members = {name: archive.extractfile(f"package/{name}") for name in _FILES}
+        return {name: member.read() for name, member in members.items() if member is not None}
 
 
 class SwaggerUI:
@@ -136,13 +136,13 @@ class SwaggerUI:
             block.get_by_role("button", name="Try it out").click()
         for name, value in parameters.items():
             block.locator(f'[data-param-name="{name}"] input').fill(value)
-        block.get_by_role("button", name="Execute").click()
         answer = block.locator(".live-responses-table .response")
+        if answer.is_visible():  # of the time before, not to be taken for this one
+            block.get_by_role("button", name="Clear").click()
+            expect(answer).to_have_count(0)
+        block.get_by_role("button", name="Execute").click()
         status = answer.locator(".response-col_status").inner_text()
-        body = json.loads(answer.locator("code.language-json").inner_text())
-        block.get_by_role("button", name="Clear").click()
-        expect(answer).to_have_count(0)  # the next answer is not to be taken for this one
-        return status, body
+        return status, json.loads(answer.locator("code.language-json").inner_text())
 
 
 def _stand_in_for_cdn(page: Page, files: Mapping[str, bytes]) -> None:
@@ -151,18 +151,14 @@ def _stand_in_for_cdn(page: Page, files: Mapping[str, bytes]) -> None:
 
     def answer(event: dict[str, Any]) -> None:
         request, url = {"requestId": event["requestId"]}, event["request"]["url"]
-        content = files.get(url.removeprefix(_CDN)) if url.startswith(_CDN) else None
-        if content is None:
+        name = url.removeprefix(_CDN)
+        if name not in files:
             session.send("Fetch.failRequest", {**request, "errorReason": "AddressUnreachable"})
             return
-        headers = [{"name": "Content-Type", "value": _TYPES[Path(urlsplit(url).path).suffix]}]
-        body = base64.b64encode(content).decode("ascii")
+        headers = [{"name": "Content-Type", "value": _FILES[name]}]
+        body = base64.b64encode(files[name]).decode("ascii")
         session.send("Fetch.fulfillRequest", {**request, "responseCode": 200, "responseHeaders": headers, "body": body})
 
-    _pause_https(session, answer)
-
-
-def _pause_https(session: CDPSession, answer: Any) -> None:
     # Not Playwright's own routing: with it, Playwright answers every CORS preflight itself, and those are Keycloak's.
     session.on("Fetch.requestPaused", answer)
     session.send("Fetch.enable", {"patterns": [{"urlPattern": "https://*"}]})

@@ -38,6 +38,12 @@ _UNAVAILABLE = 3  # the exit code of docker/keycloak.py on a machine without Jav
 _PROVIDERS = {"RS": "rsa-generated", "PS": "rsa-generated", "ES": "ecdsa-generated", "Ed": "eddsa-generated"}
 
 
+def keycloak_py(*arguments: object, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run docker/keycloak.py to its end, with nothing in its environment but what is given."""
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
 class KeycloakUnavailableError(Exception):
     """This machine cannot run Keycloak; the text says what to install."""
 
@@ -211,9 +217,7 @@ class KeycloakServer:
             arguments += [*self._options, *ports]
         # The administrator is admin / admin here, whatever the developer's own Keycloak uses.
         env = {name: value for name, value in os.environ.items() if not name.startswith("KC_")}
-        done = subprocess.run(
-            [sys.executable, str(SCRIPT), command, *arguments], env=env, capture_output=True, text=True, check=False
-        )
+        done = keycloak_py(command, *arguments, env=env)
         if done.returncode == _UNAVAILABLE:
             raise KeycloakUnavailableError(done.stderr.strip())
         if done.returncode:

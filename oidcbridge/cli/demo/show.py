@@ -31,8 +31,8 @@ def run_demo(*, port: int, idp_port: int, once: bool, steps: Sequence[Step] = ST
         teller.open(
             f"oidcbridge {__version__}: an agent behind an identity provider, on this machine",
             [
-                ("identity provider", f"{stage.provider.issuer_url}   (discovery, keys, token endpoint)"),
-                ("agent service", f"{stage.agent_url}   (FastAPI behind one protect() line)"),
+                ("identity provider", f"{stage.provider.issuer_url}   (discovery, keys, tokens)"),
+                ("agent service", f"{stage.agent_url}   (FastAPI, one protect() line)"),
             ],
         )
         outcomes = play(steps, stage, teller, journal)

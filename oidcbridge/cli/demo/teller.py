@@ -93,7 +93,8 @@ class Teller:
         """Show what came back; JSON with blanks, where a line may be broken."""
         with suppress(ValueError):
             text = json.dumps(json.loads(text))
-        self._write(self._marks.answered if mark is None else mark, _highlight_json(Text(text)), mark_style="green")
+        coloured = _highlight_json(Text(without_tokens(text, self._marks.ellipsis)))
+        self._write(self._marks.answered if mark is None else mark, coloured, mark_style="green")
 
     def judged(self, text: str, *, passed: bool) -> None:
         """Show whether an expectation was met."""
