@@ -32,8 +32,9 @@ def start(options: argparse.Namespace) -> int:
     """Start Keycloak, unless it runs."""
     known = _known(options.home)
     if known is not None:
-        say("Keycloak is already running.")
-        _announce(known[1], options)
+        server, record = known
+        say(f"Keycloak is already {'running' if server.is_ready(record) else 'starting'}.")
+        _announce(record, options)
         return 0
     engine = _engine(options)
     record = _launch(engine, options)
@@ -118,8 +119,9 @@ def _launch(engine: Server, options: argparse.Namespace) -> Record:
     if not options.realms.is_dir():
         raise KeycloakError(f"There is no folder {options.realms}: --realms names the folder of the realm files.")
     java = find_java()
+    engine.check_home()
     ports = _wanted_port(options), options.management_port
-    claim_ports(*ports)  # before the long work below: a taken port is said at once
+    claim_ports(*ports)  # looked at before the long work below, so that a taken port is said at once
     distribution = built_distribution(options.cache, java, options.dist)
     port, management_port = claim_ports(*ports)
     return engine.start(options.realms, port, management_port, distribution, java)
@@ -155,10 +157,9 @@ def _announce(record: Record, options: argparse.Namespace) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: write a number up to 65535")
+    return int(text)
 
 
 def _path(text: str) -> Path:

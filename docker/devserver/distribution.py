@@ -122,9 +122,9 @@ def _fetched_by_maven(folder: Path) -> Path:
     with step(f"Fetching Keycloak {VERSION} with Maven (176 MB, once)"):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        reasons = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
-        reason = reasons[0].removeprefix("[ERROR]").strip() if reasons else f"exit code {done.returncode}"
-        raise KeycloakError(f"Maven could not fetch {ARTIFACT}: {reason}")
+        # The first line that says [ERROR] is the reason, behind a colour code; the rest is advice about flags.
+        reason = done.stdout.partition("[ERROR]")[2].splitlines()[:1] or [f"exit code {done.returncode}"]
+        raise KeycloakError(f"Maven could not fetch {ARTIFACT}: {reason[0].strip()}")
     return folder / TARBALL
 
 

@@ -36,14 +36,20 @@ class LocalServer:
             raise UnavailableError("On Windows Keycloak runs in Docker only: start Docker Desktop.")
         self.home = home
         self.log = home / "keycloak.log"
+        self._log_start = 0  # where in the log the latest start begins
+
+    def check_home(self) -> None:
+        """Raise KeycloakError for a home with files that are not ours: a start or a reset would delete some."""
+        if self.home.is_dir() and any(self.home.iterdir()) and not (self.home / MARKER).is_file():
+            raise KeycloakError(f"{self.home} holds other files: choose an empty or a new folder for --home.")
 
     def start(self, realms: Path, port: int, management_port: int, distribution: Path, java: Path) -> Record:
         """Start, and return when Keycloak serves its realms; on any failure nothing is left running.
 
         Raises KeycloakError when it stops by itself, or is not ready in time.
         """
-        self._lay_out(realms, distribution)
-        log_start = self.log.stat().st_size if self.log.exists() else 0
+        first_start = self._lay_out(realms, distribution)
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [distribution / "bin" / "kc.sh", *self._arguments(port, management_port)],
@@ -58,8 +64,10 @@ class LocalServer:
         _within(5.0, lambda: self.is_running(record) or process.poll() is not None)
         write_record(self.home, record)
         with ExitStack() as undo, step(f"Starting Keycloak {VERSION} on {record.base_url}"):
+            if first_start:  # half a database would keep the next start from importing the corrected files
+                undo.callback(self._delete_data)
             undo.callback(self.stop, record)
-            self._wait_until_ready(record, log_start)
+            self._wait_until_ready(record)
             undo.pop_all()
         return record
 
@@ -83,26 +91,29 @@ class LocalServer:
     def wipe(self) -> None:
         """Delete the database and the log of a stopped instance."""
         if (self.home / MARKER).is_file():
-            shutil.rmtree(self.home / "data", ignore_errors=True)
+            self._delete_data()
             self.log.unlink(missing_ok=True)
 
     def follow(self, record: Record) -> None:
         """Copy the log to stdout until the process ends."""
         with self.log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._log_start)
             while self.is_running(record):
                 print(log.read(), end="", flush=True)
                 time.sleep(0.3)
             print(log.read(), end="", flush=True)
 
-    def _lay_out(self, realms: Path, distribution: Path) -> None:
-        marker = self.home / MARKER
-        if self.home.is_dir() and any(self.home.iterdir()) and not marker.is_file():
-            raise KeycloakError(f"{self.home} holds other files: choose an empty or a new folder for --home.")
+    def _delete_data(self) -> None:
+        shutil.rmtree(self.home / "data", ignore_errors=True)
+
+    def _lay_out(self, realms: Path, distribution: Path) -> bool:
+        """Make the home what kc.sh expects; True when there is no database yet."""
+        self.check_home()
         imports = self.home / "data" / "import"
         first_start = not (self.home / "data" / "h2").is_dir()
         if first_start:
             self.home.mkdir(parents=True, exist_ok=True)
-            marker.touch()
+            (self.home / MARKER).touch()
             shutil.rmtree(imports, ignore_errors=True)
             shutil.copytree(realms, imports)
         elif _contents(imports) != _contents(realms):
@@ -110,6 +121,7 @@ class LocalServer:
         library = self.home / "lib"
         library.unlink(missing_ok=True)
         library.symlink_to(distribution / "lib", target_is_directory=True)
+        return first_start
 
     def _home_option(self) -> str:
         return f"-Dkc.home.dir={self.home}"
@@ -129,20 +141,23 @@ class LocalServer:
             "--log-level=info,io.smallrye.health:warn",  # else each question for its health is a line
         ]
 
-    def _wait_until_ready(self, record: Record, log_start: int) -> None:
+    def _wait_until_ready(self, record: Record) -> None:
         def settled() -> bool:
             return not self.is_running(record) or self.is_ready(record)
 
         in_time = _within(READY_WITHIN, settled)
         if not self.is_running(record):
-            raise KeycloakError(f"Keycloak stopped while it started. From {self.log}:\n{self._tail(log_start)}")
+            raise KeycloakError(f"Keycloak stopped while it started. From {self.log}:\n{self._complaints()}")
         if not in_time:
             raise KeycloakError(f"Keycloak was not ready within {READY_WITHIN:.0f} s: see {self.log}.")
 
-    def _tail(self, start: int) -> str:
-        with self.log.open("rb") as log:
-            log.seek(start)
-            return log.read()[-2000:].decode("utf-8", "replace").strip()
+    def _complaints(self) -> str:
+        """Return what the latest start logged as errors, or its last lines, each cut to a readable length."""
+        with self.log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._log_start)
+            lines = log.read().splitlines()
+        chosen = [line for line in lines if " ERROR " in line] or lines
+        return "\n".join(line[:300] for line in chosen[-8:])
 
 
 def _administrator() -> dict[str, str]:
