@@ -87,11 +87,11 @@ def parse_cookie_credential(headers: Iterable[bytes], name: str) -> Credential |
                 values.append(value.strip(b" \t"))
     if len(values) > 1:
         raise MalformedRequestError(f"the cookie {name!r} stands more than once")
-    if not values or not values[0]:
-        return None
-    value = values[0]
-    if len(value) > 2 and value[:1] == value[-1:] == b'"':
+    value = values[0] if values else b""
+    if len(value) >= 2 and value[:1] == value[-1:] == b'"':  # RFC 6265 section 4.1.1; a server clears it to ""
         value = value[1:-1]
+    if not value:
+        return None
     if not _TOKEN68.fullmatch(value):
         raise MalformedRequestError(f"the cookie {name!r} holds something that is no token")
     return Credential(value.decode("ascii"), "cookie")

@@ -60,24 +60,30 @@ def read_names(claims: Claims, paths: ClaimPaths) -> tuple[str, ...]:
 
 
 def as_names(value: Any) -> tuple[str, ...]:
-    """``value`` as names: a list's strings, a string's words (RFC 6749 section 3.3), an object's keys (Zitadel)."""
+    """``value`` as names: a list's strings, a string's words, an object's keys (Zitadel's roles).
+
+    Words are parted by spaces alone (RFC 6749 section 3.3): other white space belongs to a name, as it does for the
+    provider. A key counts where an object or ``true`` stands behind it, so that ``{"admin": false}`` grants nothing.
+    """
     if isinstance(value, str):
-        return tuple(value.split())
+        return tuple(filter(None, value.split(" ")))
     if isinstance(value, tuple | list):
         return tuple(name for name in value if isinstance(name, str) and name)
     if isinstance(value, Mapping):
-        return tuple(value)
+        return tuple(name for name, member in value.items() if name and (member is True or isinstance(member, Mapping)))
     return ()
 
 
 def read_each_client(claims: Claims, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each (client, names) that a path with ``{client}`` leads to (Keycloak's ``resource_access``)."""
-    before, _, after = path.partition(f".{CLIENT_PLACEHOLDER}.")
-    clients = read_path(claims, before)
+    before, _, after = path.partition(CLIENT_PLACEHOLDER)
+    clients = read_path(claims, before.removesuffix("."))
     if isinstance(clients, Mapping):
         for client, members in clients.items():
-            if isinstance(members, Mapping):
-                yield client, as_names(read_path(members, after))
+            if not after:
+                yield client, as_names(members)
+            elif isinstance(members, Mapping):
+                yield client, as_names(read_path(members, after.removeprefix(".")))
 
 
 def read_audience(claims: Claims) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import NamedTuple
@@ -112,18 +113,20 @@ def soft_lifetime(headers: Mapping[str, str], options: FetchOptions) -> float:
 
 
 def _said_lifetime(headers: Mapping[str, str]) -> float | None:
-    directives = {
-        name.strip().lower(): value.strip().strip('"')
-        for name, _, value in (part.partition("=") for part in headers.get("cache-control", "").split(","))
-    }
+    parts = [part.partition("=") for part in headers.get("cache-control", "").split(",")]
+    # Backwards: of a directive that stands twice the first counts (RFC 9111 section 4.2.1).
+    directives = {name.strip().lower(): value.strip().strip('"') for name, _, value in reversed(parts)}
     if not directives.keys().isdisjoint({"no-cache", "no-store"}):
         return 0.0
     if "max-age" in directives:
         max_age = _seconds(directives["max-age"])
         return None if max_age is None else max_age - answer_age(headers)
-    if "expires" in headers:
-        return _between(headers.get("date"), headers["expires"])
-    return None
+    if "expires" not in headers:
+        return None
+    date, expires = _http_date(headers.get("date", "")), _http_date(headers["expires"])
+    if expires is None:
+        return 0.0  # "0" and whatever else is no date has expired already (RFC 9111 section 5.3)
+    return None if date is None else expires - date - answer_age(headers)
 
 
 def answer_age(headers: Mapping[str, str]) -> float:
@@ -132,15 +135,17 @@ def answer_age(headers: Mapping[str, str]) -> float:
 
 
 def _seconds(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+    """Delta-seconds: digits only, and more than 2^31 counts as that (RFC 9111 section 1.2.2)."""
+    return min(float(text), 2.0**31) if text.isascii() and text.isdigit() else None
 
 
-def _between(start: str | None, end: str) -> float | None:
+def _http_date(text: str) -> float | None:
+    """Seconds since the epoch, or None for what is no date (RFC 9110 section 5.6.7). No zone means UTC."""
     try:
-        begin, finish = parsedate_to_datetime(start or ""), parsedate_to_datetime(end)
-        return (finish - begin).total_seconds()
-    except (ValueError, TypeError):  # TypeError: one date with a zone, the other without
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def retry_delay(failures: int, retry_after: str | None, now_wall: float, jitter: float, ceiling: float) -> float:
@@ -160,10 +165,8 @@ def _retry_after_seconds(text: str | None, now_wall: float) -> float:
     seconds = _seconds(text.strip())
     if seconds is not None:
         return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now_wall)
-    except ValueError:
-        return 0.0
+    date = _http_date(text)
+    return 0.0 if date is None else date - now_wall
 
 
 def is_conclusive(iat: object, as_of: float) -> bool:
@@ -186,8 +189,9 @@ class UnknownKidBudget:
         self._absent: LRUCache[str, float] = LRUCache(maxsize=MAX_NEGATIVE_KIDS)
 
     def _refill(self, now: float) -> None:
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._filled_at) / self._interval)
-        self._filled_at = now
+        if now > self._filled_at:  # threads may read the clock in one order and come here in another
+            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) / self._interval)
+            self._filled_at = now
 
     def take(self, now: float) -> bool:
         """Spend one fetch, if there is one."""

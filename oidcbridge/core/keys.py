@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from joserfc.util import base64_to_int
 
 from oidcbridge.core.strict_json import StrictJSONError, parse_json_object, thaw
 from oidcbridge.errors import KeysUnavailableError
@@ -85,11 +86,15 @@ class SkippedKey(NamedTuple):
 
 
 class KeySet:
-    """An immutable set of keys; replaced whole, never changed."""
+    """An immutable set of keys; replaced whole, never changed.
 
-    __slots__ = ("_by_kid", "fingerprints", "keys", "skipped")
+    ``any_kid``: the keys have no names of their own (an operator's PEM text), so a token's ``kid`` rules none out.
+    """
 
-    def __init__(self, keys: Iterable[Key], skipped: Iterable[SkippedKey] = ()) -> None:
+    __slots__ = ("_any_kid", "_by_kid", "fingerprints", "keys", "skipped")
+
+    def __init__(self, keys: Iterable[Key], skipped: Iterable[SkippedKey] = (), *, any_kid: bool = False) -> None:
+        self._any_kid = any_kid
         self.keys = tuple(keys)
         self.skipped = tuple(skipped)
         self.fingerprints = frozenset(key.fingerprint for key in self.keys)
@@ -103,7 +108,7 @@ class KeySet:
 
     def candidates(self, kid: str | None, alg: str) -> tuple[Key, ...]:
         """The keys that may have signed: at most four. A ``kid`` never falls back to a key of another name."""
-        named = self.keys if kid is None else self._by_kid.get(kid, ())
+        named = self.keys if kid is None or self._any_kid else self._by_kid.get(kid, ())
         if len(named) == 1:  # the usual case, without building a tuple
             return named if alg in named[0].algorithms else ()
         return tuple(key for key in named if alg in key.algorithms)[:MAX_CANDIDATES]
@@ -134,51 +139,76 @@ def parse_key_set(data: bytes) -> KeySet:
 def _parse_key(entry: object) -> Key | SkippedKey:
     if not isinstance(entry, Mapping):
         return SkippedKey(None, "not a JSON object")
-    kid = entry.get("kid")
-    if kid is not None and not isinstance(kid, str):
-        return SkippedKey(None, "'kid' is not a string")
+    kid = entry.get("kid") if isinstance(entry.get("kid"), str) else None
     private = not _PRIVATE_MEMBERS.isdisjoint(entry)
     reason = "symmetric or private key in a public set" if private else _why_unusable(entry)
     if reason is not None:
         return SkippedKey(kid, reason, private)
     try:
-        material = import_key({name: thaw(entry[name]) for name in entry if name in _MATERIAL_MEMBERS})
+        members = {name: thaw(entry[name]) for name in entry if name in _MATERIAL_MEMBERS}
+        material = _KEY_TYPES[entry["kty"]].import_key(members)
         algorithms = algorithms_of(material, entry.get("alg"))
     except (JoseError, ValueError, TypeError) as error:
         return SkippedKey(kid, f"broken key material ({type(error).__name__})")
-    return Key(material, kid=kid, algorithms=algorithms, use="sig") if algorithms else SkippedKey(kid, _TOO_WEAK)
+    return Key(material, kid=kid, algorithms=algorithms, use="sig") if algorithms else SkippedKey(kid, _MISFIT)
 
 
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 _MATERIAL_MEMBERS = frozenset({"kty", "n", "e", "crv", "x", "y"})
-_KEY_TYPES = frozenset({"RSA", "EC", "OKP"})
-_TOO_WEAK = (
-    f"RSA key outside {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, odd exponent below 2^33 wanted; or 'alg' does not fit"
-)
+_KEY_TYPES: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+# Characters of a coordinate in base64url: always the full size of the curve (RFC 7518 section 6.2.1.2, RFC 8037).
+_COORDINATE_CHARS = {("EC", "P-256"): 43, ("EC", "P-384"): 64, ("EC", "P-521"): 88, ("OKP", "Ed25519"): 43}
+_MISFIT = "'alg' does not fit the key's type or curve"
 
 
 def _why_unusable(entry: Mapping[str, Any]) -> str | None:
-    """RFC 7517 sections 4.1 to 4.4: type, use, operations and algorithm must allow verifying."""
-    if entry.get("kty") not in _KEY_TYPES:
+    """RFC 7517 sections 4.1 to 4.4: type, use, operations and algorithm must allow verifying; then strength."""
+    kty, alg, kid = entry.get("kty"), entry.get("alg"), entry.get("kid")
+    if kid is not None and not isinstance(kid, str):
+        return "'kid' is not a string"
+    if not (isinstance(kty, str) and kty in _KEY_TYPES):
         return "unknown 'kty'"
     if entry.get("use", "sig") != "sig":
         return "'use' is not 'sig'"
     operations = entry.get("key_ops", ("verify",))
     if not isinstance(operations, tuple) or "verify" not in operations:
         return "'key_ops' without 'verify'"
-    if entry.get("alg") is not None and entry["alg"] not in ASYMMETRIC_ALGORITHMS:
+    if alg is not None and not (isinstance(alg, str) and alg in ASYMMETRIC_ALGORITHMS):
         return "'alg' is no signature algorithm understood here"
+    return _why_weak_rsa(entry) if kty == "RSA" else _why_odd_curve(entry)
+
+
+def _why_weak_rsa(entry: Mapping[str, Any]) -> str | None:
+    # Before the import, which warns on stderr about each short key.
+    try:
+        return why_weak(base64_to_int(entry["n"]), base64_to_int(entry["e"]))
+    except (KeyError, ValueError, TypeError) as error:
+        return f"broken key material ({type(error).__name__})"
+
+
+def _why_odd_curve(entry: Mapping[str, Any]) -> str | None:
+    kty, crv = entry["kty"], entry.get("crv")
+    if not (isinstance(crv, str) and (kty, crv) in _COORDINATE_CHARS):
+        return "'crv' is no curve that a signature algorithm here uses"
+    for name in ("x", "y") if kty == "EC" else ("x",):
+        coordinate = entry.get(name)
+        if not (isinstance(coordinate, str) and len(coordinate) == _COORDINATE_CHARS[kty, crv]):
+            return f"{name!r} is missing or has not the full length"
     return None
 
 
-def algorithms_of(material: AsymmetricKey | OctKey, alg: str | None) -> frozenset[str]:
-    """Those `ALGORITHMS` that this key may verify; empty for a key too weak to be used (RFC 7518 section 3.3)."""
-    if isinstance(material, RSAKey):
-        numbers = material.public_key.public_numbers()
-        sound = MIN_RSA_BITS <= numbers.n.bit_length() <= MAX_RSA_BITS and numbers.e % 2 and 3 <= numbers.e < 2**33
-        if not sound:
-            return frozenset()
-    crv = None if isinstance(material, RSAKey | OctKey) else material.curve_name
+def why_weak(n: int, e: int) -> str | None:
+    """Why an RSA key of this modulus and exponent must not be used; None for a sound one (RFC 7518 section 3.3)."""
+    if not MIN_RSA_BITS <= n.bit_length() <= MAX_RSA_BITS:
+        return f"an RSA key outside {MIN_RSA_BITS} to {MAX_RSA_BITS} bits"
+    if not (n % 2 and e % 2 and 3 <= e < 2**33):
+        return "an RSA key with an unsafe modulus or exponent"
+    return None
+
+
+def algorithms_of(material: AsymmetricKey, alg: str | None) -> frozenset[str]:
+    """Those `ALGORITHMS` that this key may verify, by its type, its curve and its own ``alg``; may be empty."""
+    crv = None if isinstance(material, RSAKey) else material.curve_name
     fitting = frozenset(name for name, row in ALGORITHMS.items() if row.kty == material.key_type and row.crv == crv)
     if alg is None:
         return fitting

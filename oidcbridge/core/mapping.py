@@ -72,7 +72,9 @@ def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
     }
     tenant = _tenant(claims, mapping.tenant)
     if mapping.tenants and tenant not in mapping.tenants:
-        raise ClaimError(f"tenant {ascii(tenant)[:200]} is not among tenants", claim=mapping.tenant[0])
+        raise ClaimError(
+            f"tenant {ascii(tenant)[:200]} is not among tenants", claim=next(iter(mapping.tenant), "tenant")
+        )
     prefix = mapping.user_id_prefix + (f"{tenant}:" if mapping.tenants else "")
     return Principal(
         user_id=prefix + _user_id(claims, mapping, client_id, machine=machine),
@@ -113,12 +115,12 @@ def _user_id(claims: Claims, mapping: ClaimMapping, client_id: str | None, *, ma
         raise MissingClaimError(
             f"the token names no user: none of {list(mapping.user_id)} is a non-empty string"
             " (Keycloak: give the client the 'basic' scope; else set user_id_claim)",
-            claim=mapping.user_id[0],
+            claim=next(iter(mapping.user_id), "sub"),
         )
     if path.endswith("email") and read_path(claims, f"{path}_verified") is not True:
         raise ClaimError(f"{path!r} is the user id, and '{path}_verified' is not true", claim=path)
-    if user_id.startswith(MACHINE_PREFIX) and not machine:
-        raise ClaimError(f"a user's id may not begin with {MACHINE_PREFIX!r}, which marks machines", claim=path)
+    if user_id.startswith(MACHINE_PREFIX):  # a machine's own subject too: it would be another machine's id
+        raise ClaimError(f"an id may not begin with {MACHINE_PREFIX!r}, which marks machines", claim=path)
     return user_id
 
 
@@ -147,7 +149,8 @@ def _tenant(claims: Claims, paths: ClaimPaths) -> str | None:
 
 def _groups_left_out(claims: Claims) -> bool:
     """Entra leaves groups out of a token that has too many, and says so in one of two ways."""
-    return claims.get("hasgroups") is True or "groups" in as_names(claims.get("_claim_names"))
+    elsewhere = claims.get("_claim_names")
+    return claims.get("hasgroups") is True or (isinstance(elsewhere, Mapping) and "groups" in elsewhere)
 
 
 def _selected(claims: Claims, wanted: Mapping[str, str], lists: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from oidcbridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import httpx2  # for a type in FetchOptions only; its one run-time import is in remote/http.py
@@ -63,9 +65,30 @@ class Clock:
         return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+_WEEK = 7 * 86400.0
+_FETCH_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "deadline": (0.01, 300.0),
+    "connect_timeout": (0.01, 300.0),
+    "request_wait": (0.0, 300.0),
+    "max_bytes": (1, 2**24),
+    "max_age": (0.0, _WEEK),
+    "min_max_age": (0.0, _WEEK),
+    "max_max_age": (0.0, _WEEK),
+    "max_stale": (0.0, _WEEK),
+    "discovery_max_age": (0.0, 4 * _WEEK),
+    "unknown_kid_burst": (0, 100),
+    "unknown_kid_interval": (0.01, 3600.0),
+    "negative_kid_ttl": (0.0, 3600.0),
+    "backoff_max": (0.1, 3600.0),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """Deadlines, caps and intervals of the one outbound door. All times in seconds, all sizes in bytes."""
+    """Deadlines, caps and intervals of the one outbound door. All times in seconds, all sizes in bytes.
+
+    Raises `ConfigurationError` for a number out of its bounds.
+    """
 
     deadline: float = 5.0
     """Wall-clock limit of one fetch: name look-up, connection, TLS, headers and body together."""
@@ -95,3 +118,11 @@ class FetchOptions:
     """Plain http to other hosts than loopback. Whoever is on the path can then install signing keys."""
     http_client: Callable[[], httpx2.AsyncClient] | None = field(default=None, repr=False)
     """Builds the client, on our own loop; redirects, deadline, size cap and cookies stay ours."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _FETCH_BOUNDS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise ConfigurationError(f"FetchOptions({name}=) is a number from {low:g} to {high:g}")
+        if self.min_max_age > self.max_max_age:
+            raise ConfigurationError("FetchOptions(min_max_age=) is above max_max_age")

@@ -26,9 +26,9 @@ class Principal:
     """The mapped user (default ``sub``, unique within ``issuer``); ``client:<client_id>`` for a machine without one."""
     session_id: str | None = None
     """The login session, where the provider's tokens carry one that lasts (never a per-token id)."""
-    dependencies: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    dependencies: Mapping[str, Any] = field(default_factory=_empty, repr=False, hash=False)
     """The claims named by ``dependencies_claims``."""
-    session_state: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    session_state: Mapping[str, Any] = field(default_factory=_empty, repr=False, hash=False)
     """The claims named by ``session_state_claims``."""
     scopes: tuple[str, ...] = ()
     """OAuth scopes, in the token's order."""
@@ -47,5 +47,5 @@ class Principal:
     """False where the provider left groups out because there were too many."""
     expires_at: float = field(default=0.0, repr=False)
     """``exp``, in seconds since the epoch."""
-    claims: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    claims: Mapping[str, Any] = field(default_factory=_empty, repr=False, hash=False)
     """Every verified claim."""

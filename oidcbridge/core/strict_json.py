@@ -5,7 +5,7 @@ Rules (RFC 8259, RFC 7515 section 4, RFC 7519 section 4, RFC 8725 section 3.7)::
     encoding      UTF-8 only, no byte order mark     json.loads(bytes) would sniff UTF-16 and UTF-32
     root          an object
     member names  unique at every depth              two readers of a doubled name see two tokens
-    numbers       finite, at most 20 digits          NaN, 1e999 and 5,000 digits have no JSON meaning
+    numbers       finite, integers up to 20 digits   NaN, 1e999 and 5,000 digits have no JSON meaning
     strings       no lone surrogates                 they cannot be encoded again
     nesting       at most 512 brackets in all        a bound without walking the tree
 
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from math import isfinite
-from sys import intern
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 MAX_BRACKETS = 512
 MAX_DIGITS = 20
+_MAX_SHARED_CHARS = 64
 
 
 class StrictJSONError(ValueError):
@@ -65,8 +66,7 @@ def freeze(value: Any) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    # Claim names recur in every token: one string object for all of them saves about 1.5 KiB a cached token.
-    members = {intern(name): value for name, value in pairs}
+    members = {_shared(name) if len(name) <= _MAX_SHARED_CHARS else name: value for name, value in pairs}
     if len(members) != len(pairs):
         raise StrictJSONError("a member name stands twice in one object")
     for name, value in members.items():
@@ -75,12 +75,22 @@ def _object(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     return MappingProxyType(members)
 
 
+@lru_cache(maxsize=1024)
+def _shared(name: str) -> str:
+    """One string object for a name that recurs in every token: saves about 1.5 KiB a cached token.
+
+    Not `sys.intern`: where interned strings are never freed (early CPython 3.12, every free-threaded build), any
+    stranger's token would cost memory for good.
+    """
+    return name
+
+
 def _array(values: list[Any]) -> tuple[Any, ...]:
     return tuple([_array(value) if type(value) is list else value for value in values])
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
+    if len(digits.removeprefix("-")) > MAX_DIGITS:
         raise StrictJSONError(f"a number of more than {MAX_DIGITS} digits")
     return int(digits)
 

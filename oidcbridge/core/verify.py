@@ -36,7 +36,7 @@ from oidcbridge.errors import (
     TokenTypeError,
 )
 
-_STRICT_REQUIRED = ("sub", "client_id", "jti")  # RFC 9068 2.2, beside iss, exp, aud and iat
+_STRICT_REQUIRED = ("iss", "sub", "client_id", "jti")  # RFC 9068 2.2, beside exp, aud and iat
 _MAX_NUMERIC_DATE = 253402300800.0  # the year 10000; beyond it no clock or calendar agrees
 
 
@@ -93,9 +93,9 @@ def _check_header_type(header: JoseHeader, policy: Policy) -> None:
     typ = header.typ
     if policy.token_type is not None:
         if typ != policy.token_type:
-            raise TokenTypeError(f"header typ {typ!a} is not {policy.token_type!r}", claim="typ")
+            raise TokenTypeError(f"header typ {_shown(typ)} is not {policy.token_type!r}", claim="typ")
     elif typ is not None and typ not in policy.rules.header_types:
-        raise TokenTypeError(f"header typ {typ[:64]!a} is not that of an access token", claim="typ")
+        raise TokenTypeError(f"header typ {_shown(typ)} is not that of an access token", claim="typ")
 
 
 def _check_times(claims: Mapping[str, Any], policy: Policy, now: float) -> tuple[float, float]:
@@ -145,7 +145,8 @@ def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
         client_id = read_string(claims, rules.client_id_claims)
         if client_id not in policy.client_ids:
             raise AudienceMismatchError(
-                f"client {_shown(client_id)} is not in client_ids", claim=rules.client_id_claims[0]
+                f"client {_shown(client_id)} is not in client_ids",
+                claim=next(iter(rules.client_id_claims), "client_id"),
             )
     if "aud" not in claims and not rules.audience_required:
         return
@@ -169,6 +170,8 @@ def _check_rfc9068_claims(claims: Mapping[str, Any]) -> None:
             raise MissingClaimError(f"RFC 9068 requires {name!r}", claim=name)
     if "iat" not in claims:
         raise MissingClaimError("RFC 9068 requires 'iat'", claim="iat")
+    if not read_audience(claims):
+        raise MissingClaimError("RFC 9068 requires 'aud'", claim="aud")
 
 
 def _shown(value: object) -> str:

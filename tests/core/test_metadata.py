@@ -1,0 +1,129 @@
+"""Issuer metadata: where it is asked for, and that it is used only where it names the configured issuer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from oidcbridge.core.metadata import MAX_METADATA_BYTES, IssuerMetadata, parse_metadata, well_known_urls
+from oidcbridge.errors import DiscoveryError
+
+ISSUER = "https://id.example.com/realms/acme"
+OPENID, RFC8414 = ".well-known/openid-configuration", ".well-known/oauth-authorization-server"
+
+
+def document(**members: object) -> bytes:
+    return json.dumps({"issuer": ISSUER, "jwks_uri": f"{ISSUER}/certs", **members}).encode()
+
+
+@pytest.mark.parametrize(
+    ("issuer", "appended", "inserted"),
+    [
+        ("https://h", f"https://h/{OPENID}", f"https://h/{RFC8414}"),
+        ("https://h/", f"https://h/{OPENID}", f"https://h/{RFC8414}"),
+        ("https://h/a/b", f"https://h/a/b/{OPENID}", f"https://h/{RFC8414}/a/b"),
+        ("https://h/a/b/", f"https://h/a/b/{OPENID}", f"https://h/{RFC8414}/a/b"),
+        ("https://h:8443/a", f"https://h:8443/a/{OPENID}", f"https://h:8443/{RFC8414}/a"),
+        ("http://[::1]:8080/a", f"http://[::1]:8080/a/{OPENID}", f"http://[::1]:8080/{RFC8414}/a"),
+        ("https://h/a%20b", f"https://h/a%20b/{OPENID}", f"https://h/{RFC8414}/a%20b"),
+        ("https://H/A", f"https://H/A/{OPENID}", f"https://H/{RFC8414}/A"),
+    ],
+)
+def test_discovery_is_appended_and_rfc_8414_inserted(issuer: str, appended: str, inserted: str) -> None:
+    assert well_known_urls(issuer) == (appended, inserted)
+
+
+def test_a_document_becomes_its_fields() -> None:
+    metadata = parse_metadata(
+        document(
+            authorization_endpoint="https://id.example.com/auth",
+            token_endpoint="https://id.example.com/token",
+            device_authorization_endpoint="https://id.example.com/device",
+            end_session_endpoint="https://id.example.com/logout",
+            scopes_supported=["openid", "agents:run"],
+            something_else={"a": [1]},
+        ),
+        ISSUER,
+    )
+    assert metadata == IssuerMetadata(
+        issuer=ISSUER,
+        jwks_uri=f"{ISSUER}/certs",
+        authorization_endpoint="https://id.example.com/auth",
+        token_endpoint="https://id.example.com/token",
+        device_authorization_endpoint="https://id.example.com/device",
+        end_session_endpoint="https://id.example.com/logout",
+        scopes_supported=("openid", "agents:run"),
+        document=metadata.document,
+    )
+    assert metadata.document["something_else"] == {"a": (1,)}
+    assert "something_else" not in repr(metadata)
+
+
+@pytest.mark.parametrize("value", [None, "", 5, True, [], ["https://h"], {}, {"a": "b"}])
+def test_an_endpoint_of_another_type_is_as_if_it_were_not_named(value: object) -> None:
+    names = (
+        *("jwks_uri", "authorization_endpoint", "token_endpoint"),
+        *("device_authorization_endpoint", "end_session_endpoint"),
+    )
+    metadata = parse_metadata(document(**dict.fromkeys(names, value)), ISSUER)
+    assert [getattr(metadata, name) for name in names] == [None] * 5
+    assert parse_metadata(document(jwks_uri="https://h/jwks"), ISSUER).jwks_uri == "https://h/jwks"
+
+
+@pytest.mark.parametrize(("value", "scopes"), [(None, ()), (5, ()), ([1, None], ()), (["a", "", "b"], ("a", "b"))])
+def test_odd_scopes_are_left_out(value: object, scopes: tuple[str, ...]) -> None:
+    assert parse_metadata(document(scopes_supported=value), ISSUER).scopes_supported == scopes
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        *(None, "", 5, True, [], [ISSUER], {}, {ISSUER: ISSUER}),
+        *(ISSUER + "/", ISSUER[:-1], ISSUER.upper(), "http" + ISSUER[5:], ISSUER.replace(".com", ".com:443")),
+        *("https://id.example.com/realms/{tenantid}", " " + ISSUER, ISSUER + "?", "https://id.example.com"),
+    ],
+)
+def test_a_document_of_another_issuer_is_refused_with_both_spellings(issuer: object) -> None:
+    with pytest.raises(DiscoveryError, match="equal to the letter") as caught:
+        parse_metadata(document(issuer=issuer), ISSUER)
+    assert repr(ISSUER) in str(caught.value)
+    assert isinstance(issuer, list | dict) or ascii(issuer) in str(caught.value)
+    assert (caught.value.public_code, caught.value.retry_after) == ("provider_unavailable", 5)
+
+
+@pytest.mark.parametrize("issuer", ["https://h/", "https://H/A", "http://127.0.0.1:8080/realms/a", "https://h/ü"])
+def test_the_same_spelling_is_the_same_issuer(issuer: str) -> None:
+    assert parse_metadata(document(issuer=issuer), issuer).issuer == issuer
+
+
+def test_a_document_without_an_issuer_is_refused() -> None:
+    with pytest.raises(DiscoveryError, match="calls itself None"):
+        parse_metadata(b"{}", ISSUER)
+
+
+def test_a_foreign_issuer_is_escaped_and_cut_in_the_message() -> None:
+    with pytest.raises(DiscoveryError) as caught:
+        parse_metadata(document(issuer="\r\n\u2028" * 5000), ISSUER)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"<html>sign in</html>", b"null", b"[]", b"{", b'{"issuer":1,"issuer":2}', b'{"issuer":"\xff"}'),
+        *(document().decode().encode(encoding) for encoding in ("utf-16", "utf-8-sig")),
+    ],
+)
+def test_what_is_no_strict_json_object_is_refused(data: bytes) -> None:
+    with pytest.raises(DiscoveryError, match="the discovery document is refused"):
+        parse_metadata(data, ISSUER)
+
+
+def test_a_document_may_have_256_kib_and_no_more() -> None:
+    most = document() + b" " * (MAX_METADATA_BYTES - len(document()))
+    assert len(most) == 262_144
+    assert parse_metadata(most, ISSUER).issuer == ISSUER
+    with pytest.raises(DiscoveryError, match="larger than 262144 bytes"):
+        parse_metadata(most + b" ", ISSUER)

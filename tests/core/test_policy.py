@@ -1,0 +1,84 @@
+"""What an operator may set, and the clock everything is judged by."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from oidcbridge.core.policy import Clock, FetchOptions, Policy
+from oidcbridge.errors import ConfigurationError
+
+POSITIVE = ["deadline", "connect_timeout", "unknown_kid_interval", "backoff_max", "max_bytes"]
+ZERO_ALLOWED = [
+    *("request_wait", "max_age", "min_max_age", "max_stale"),
+    *("discovery_max_age", "unknown_kid_burst", "negative_kid_ttl"),
+]
+
+
+def options(**arguments: object) -> FetchOptions:
+    return FetchOptions(**arguments)  # type: ignore[arg-type]
+
+
+def test_the_defaults_are_those_that_the_documentation_promises() -> None:
+    fetch = FetchOptions()
+    assert (fetch.deadline, fetch.connect_timeout, fetch.request_wait, fetch.max_bytes) == (5, 2, 2.5, 262_144)
+    assert (fetch.min_max_age, fetch.max_age, fetch.max_max_age, fetch.max_stale) == (60, 300, 900, 14_400)
+    assert (fetch.unknown_kid_burst, fetch.unknown_kid_interval, fetch.negative_kid_ttl) == (2, 10, 30)
+    assert not fetch.insecure_allow_http
+    assert Policy(issuer="i", audiences=None, algorithms=frozenset()).leeway == 60
+
+
+@pytest.mark.parametrize("name", [*POSITIVE, *ZERO_ALLOWED])
+@pytest.mark.parametrize("value", [-1, -0.001, float("nan"), float("inf"), 1e12, True, False, "5", None, [5]])
+def test_a_number_that_makes_no_sense_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=rf"FetchOptions\({name}=\) is a number from"):
+        options(**{name: value})
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_zero_is_refused_where_something_would_never_or_always_happen(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        options(**{name: 0})
+    assert getattr(options(**{name: 1}), name) == 1
+
+
+@pytest.mark.parametrize("name", ZERO_ALLOWED)
+def test_zero_is_accepted_where_it_means_none(name: str) -> None:
+    assert getattr(options(**{name: 0}), name) == 0
+
+
+def test_known_keys_go_on_for_a_week_at_most() -> None:
+    assert FetchOptions(max_stale=7 * 86400).max_stale == 604_800
+    with pytest.raises(ConfigurationError, match="max_stale"):
+        FetchOptions(max_stale=7 * 86400 + 1)
+
+
+def test_the_shortest_freshness_is_not_above_the_longest() -> None:
+    assert FetchOptions(min_max_age=900, max_max_age=900).min_max_age == 900
+    with pytest.raises(ConfigurationError, match="min_max_age"):
+        FetchOptions(min_max_age=901, max_max_age=900)
+
+
+def test_options_and_policies_are_frozen_and_hide_the_proxys_password() -> None:
+    fetch = FetchOptions(proxy="http://user:s3cret@proxy.test:3128")
+    assert "s3cret" not in repr(fetch)
+    with pytest.raises(FrozenInstanceError):
+        fetch.deadline = 1.0  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        Policy(issuer="i", audiences=None, algorithms=frozenset()).leeway = 0  # type: ignore[misc]
+
+
+def test_the_clock_tells_the_systems_time_and_two_that_never_go_back() -> None:
+    clock = Clock()
+    assert clock.time() == pytest.approx(time.time(), abs=5)
+    assert clock.monotonic() == pytest.approx(time.monotonic(), abs=5)
+    first, second = clock.boottime(), clock.boottime()
+    assert 0 < first <= second
+    assert second >= clock.monotonic() - 5
+
+
+def test_where_the_system_counts_no_boot_time_the_monotonic_clock_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    assert Clock().boottime() == pytest.approx(time.monotonic(), abs=5)

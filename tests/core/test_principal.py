@@ -1,0 +1,57 @@
+"""A principal is shared between requests: frozen, read-only all the way down, and quiet in logs."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from oidcbridge.core.principal import Principal
+from oidcbridge.core.strict_json import freeze
+
+ADA = Principal(
+    user_id="ada",
+    scopes=("agents:run",),
+    dependencies=freeze({"email": "ada@example.com"}),
+    session_state=freeze({"theme": "dark"}),
+    claims=freeze({"sub": "ada", "address": {"city": "London"}}),
+)
+
+
+def test_a_principal_needs_a_user_id_and_nothing_else() -> None:
+    bare = Principal(user_id="ada")
+    assert (bare.kind, bare.groups_complete, bare.session_id, bare.tenant) == ("user", True, None, None)
+    assert bare.dependencies == bare.session_state == bare.claims == {}
+    assert bare.scopes == bare.roles == bare.groups == bare.permissions == ()
+    with pytest.raises(TypeError):
+        Principal()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Principal("ada")  # type: ignore[call-arg]
+
+
+def test_nothing_in_it_can_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        ADA.user_id = "root"  # type: ignore[misc]
+    for target in (
+        ADA.dependencies,
+        ADA.session_state,
+        ADA.claims,
+        ADA.claims["address"],
+        Principal(user_id="x").claims,
+    ):
+        with pytest.raises(TypeError):
+            target["admin"] = True  # type: ignore[index]
+
+
+def test_its_repr_says_who_it_is_and_shows_no_claims() -> None:
+    assert "user_id='ada'" in repr(ADA)
+    assert "agents:run" in repr(ADA)
+    for private in ("ada@example.com", "dark", "London", "expires_at"):
+        assert private not in repr(ADA)
+
+
+def test_equal_principals_are_equal_and_may_stand_in_sets_and_as_keys() -> None:
+    twin = replace(ADA)
+    assert twin == ADA
+    assert {ADA, twin, replace(ADA, user_id="bob")} == {ADA, replace(ADA, user_id="bob")}
+    assert replace(ADA, claims=freeze({"sub": "bob"})) != ADA

@@ -1,0 +1,161 @@
+"""JSON as a verifier reads it: one meaning per text, read-only from birth."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from oidcbridge.core.strict_json import MAX_BRACKETS, MAX_DIGITS, StrictJSONError, freeze, parse_json_object, thaw
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"{}", {}),
+        (b' \t\r\n{"a": 1}\n', {"a": 1}),
+        (b'{"a":-0,"b":1.5,"c":1e3,"d":-1.5e-3}', {"a": 0, "b": 1.5, "c": 1000.0, "d": -0.0015}),
+        (b'{"a":true,"b":false,"c":null}', {"a": True, "b": False, "c": None}),
+        ('{"name":"Grüße 🎉"}'.encode(), {"name": "Grüße 🎉"}),
+        (b'{"name":"\\u00fc \\ud83c\\udf89"}', {"name": "ü 🎉"}),
+        (b'{"a":{"a":1},"b":[{"a":2},{"a":3}]}', {"a": {"a": 1}, "b": ({"a": 2}, {"a": 3})}),
+        (b'{"__proto__":{"x":1},"constructor":"y"}', {"__proto__": {"x": 1}, "constructor": "y"}),
+        (b'{"":"the empty name is a name"}', {"": "the empty name is a name"}),
+    ],
+)
+def test_ordinary_json_is_read_as_it_stands(data: bytes, value: object) -> None:
+    assert parse_json_object(data) == value
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param('{"a":1}'.encode("utf-16"), "not JSON in UTF-8", id="UTF-16 with a mark"),
+        pytest.param('{"a":1}'.encode("utf-16-le"), "not JSON in UTF-8", id="UTF-16"),
+        pytest.param('{"a":1}'.encode("utf-32-be"), "not JSON in UTF-8", id="UTF-32"),
+        pytest.param('{"a":1}'.encode("utf-8-sig"), "not JSON in UTF-8", id="byte order mark"),
+        pytest.param(b'{"a":"\xff"}', "not JSON in UTF-8", id="no UTF-8"),
+        pytest.param(b'{"a":"\xed\xa0\x80"}', "not JSON in UTF-8", id="raw surrogate"),
+        pytest.param(b'{"a":"\xc0\xaf"}', "not JSON in UTF-8", id="overlong"),
+        pytest.param(b'{"a":"\\ud800"}', "not JSON in UTF-8", id="lone surrogate in a value"),
+        pytest.param(b'{"\\udfff":1}', "not JSON in UTF-8", id="lone surrogate in a name"),
+        pytest.param(b'{"a":[[{"b":["\\udc00\\ud800"]}]]}', "not JSON in UTF-8", id="lone surrogate far inside"),
+        pytest.param(b'{"a":1,"a":1}', "twice", id="doubled name"),
+        pytest.param(b'{"a":1,"\\u0061":2}', "twice", id="doubled name, escaped"),
+        pytest.param(b'{"x":[{"a":1,"a":2}]}', "twice", id="doubled name inside"),
+        pytest.param(b'{"a":NaN}', "not JSON", id="NaN"),
+        pytest.param(b'{"a":Infinity}', "not JSON", id="Infinity"),
+        pytest.param(b'{"a":-Infinity}', "not JSON", id="minus Infinity"),
+        pytest.param(b'{"a":1e999}', "not finite", id="too large a float"),
+        pytest.param(b'{"a":-1e999}', "not finite", id="too small a float"),
+        pytest.param(b'{"a":' + b"9" * 5000 + b"}", "digits", id="5,000 digits"),
+        pytest.param(b"[]", "not a JSON object", id="array"),
+        pytest.param(b"[{}]", "not a JSON object", id="array of objects"),
+        pytest.param(b'"text"', "not a JSON object", id="string"),
+        pytest.param(b"1", "not a JSON object", id="number"),
+        pytest.param(b"null", "not a JSON object", id="null"),
+        pytest.param(b"", "not JSON", id="nothing"),
+        pytest.param(b"{}{}", "not JSON", id="two documents"),
+        pytest.param(b"{} x", "not JSON", id="text behind"),
+        pytest.param(b"{'a':1}", "not JSON", id="single quotes"),
+        pytest.param(b'{"a":1,}', "not JSON", id="trailing comma"),
+        pytest.param(b'{"a":01}', "not JSON", id="leading zero"),
+        pytest.param(b'{"a":"\n"}', "not JSON", id="raw control character"),
+        pytest.param(b'{"a"', "not JSON", id="broken off"),
+    ],
+)
+def test_what_two_readers_could_read_differently_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(StrictJSONError, match=reason):
+        parse_json_object(data)
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_an_integer_may_have_twenty_digits_and_no_more(sign: str) -> None:
+    most = sign + "9" * MAX_DIGITS
+    assert parse_json_object(f'{{"a":{most}}}'.encode()) == {"a": int(most)}
+    with pytest.raises(StrictJSONError, match="20 digits"):
+        parse_json_object(f'{{"a":{most}0}}'.encode())
+
+
+@pytest.mark.parametrize("shape", ["wide", "text"])
+def test_brackets_are_counted_before_anything_is_parsed(shape: str) -> None:
+    def document(brackets: int) -> bytes:
+        inner = brackets - 2
+        texts = {"wide": ",".join(["{}"] * inner), "text": '"' + "[" * inner + '"'}
+        return ('{"a":[' + texts[shape] + "]}").encode()
+
+    assert len(parse_json_object(document(MAX_BRACKETS))) == 1
+    with pytest.raises(StrictJSONError, match="brackets"):
+        parse_json_object(document(MAX_BRACKETS + 1))
+    with pytest.raises(StrictJSONError, match="brackets"):
+        parse_json_object(document(100_000))
+
+
+@pytest.mark.parametrize("opening", [b'{"a":', b"[", b'[{"a":'])
+def test_deep_nesting_is_refused_before_the_parser_sees_it(opening: bytes) -> None:
+    closing = opening.replace(b'"a":', b"").translate(bytes.maketrans(b"{[", b"}]"))[::-1]
+    assert parse_json_object(b'{"a":' + opening * 60 + b"1" + closing * 60 + b"}")
+    with pytest.raises(StrictJSONError, match="brackets"):
+        parse_json_object(b'{"a":' + opening * 100_000)
+
+
+def test_a_nearly_used_up_stack_is_a_refusal_and_no_crash() -> None:
+    # The escape makes sure that Python code walks the tree; C code has a stack of its own from Python 3.12 on.
+    document = b'{"a":' * 400 + b'"\\u0041"' + b"}" * 400
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        with pytest.raises(StrictJSONError, match="RecursionError"):
+            parse_json_object(document)
+    finally:
+        sys.setrecursionlimit(before)
+    assert parse_json_object(b'{"a":' * 40 + b'"\\u0041"' + b"}" * 40)
+
+
+def test_nothing_parsed_can_be_changed() -> None:
+    claims = parse_json_object(b'{"a":{"b":[1,[2,{"c":3}]]}}')
+    assert claims["a"]["b"] == (1, (2, {"c": 3}))
+    for target in (claims, claims["a"], claims["a"]["b"][1][1]):
+        with pytest.raises(TypeError):
+            target["b"] = 0  # type: ignore[index]
+    assert type(claims["a"]["b"]) is type(claims["a"]["b"][1]) is tuple
+
+
+def test_a_name_that_recurs_is_one_string_object_and_a_strangers_names_are_not_kept_for_good() -> None:
+    first, second = (next(iter(parse_json_object(b'{"preferred_username":1}'))) for _ in range(2))
+    assert first is second
+    # sys.intern keeps a name for ever on free-threaded and early 3.12 builds: a stranger's token would cost memory.
+    name = next(iter(parse_json_object(b'{"made up by a stranger":1}')))
+    assert sys.intern("made up by a " + "".join(["stran", "ger"])) is not name
+    long = [next(iter(parse_json_object(b'{"' + b"n" * 65 + b'":1}'))) for _ in range(2)]
+    assert long[0] == long[1]
+    assert long[0] is not long[1]
+
+
+def test_the_refusal_never_quotes_the_text() -> None:
+    with pytest.raises(StrictJSONError) as caught:
+        parse_json_object(b'{"password":"s3cret",}')
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_thaw_gives_plain_deep_copies_that_may_be_written_into() -> None:
+    frozen = parse_json_object(b'{"a":{"b":[1,{"c":2}]}}')
+    copy = thaw(frozen)
+    assert copy == {"a": {"b": [1, {"c": 2}]}}
+    copy["a"]["b"][1]["c"] = 3
+    assert frozen["a"]["b"][1]["c"] == 2
+    assert thaw("text") == "text"
+
+
+def test_freeze_is_the_read_only_twin_of_thaw() -> None:
+    source: dict[str, Any] = {"a": [1, {"b": [2]}], "c": "text"}
+    frozen = freeze(source)
+    assert frozen == {"a": (1, {"b": (2,)}), "c": "text"}
+    assert type(frozen) is type(frozen["a"][1]) is MappingProxyType
+    source["a"] = 0
+    assert thaw(frozen) == {"a": [1, {"b": [2]}], "c": "text"}

@@ -1,0 +1,138 @@
+"""Which URLs may be fetched at all: https, or http to this very machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from oidcbridge.core.urls import check_url, is_loopback
+from oidcbridge.errors import ConfigurationError
+
+
+def refused(url: str, reason: str, *, allow_http: bool = False) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^jwks_uri.*{reason}"):
+        check_url(url, name="jwks_uri", allow_http=allow_http)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.255.254", "::1"])
+def test_this_machine_goes_by_these_names(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            None,
+            "",
+            "localhost.",
+            "localhost.evil.test",
+            "evil-localhost",
+            "127.0.0.1.evil.test",
+            "127.1",
+            "2130706433",
+        ),
+        *("0.0.0.0", "::", "10.0.0.1", "169.254.169.254", "192.168.0.1", "128.0.0.1", "0x7f000001", "::2", "LOCALHOST"),
+    ],
+)
+def test_any_other_host_is_another_machine(host: str | None) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://id.example.com",
+            "https://id.example.com/",
+            "https://id.example.com:8443/a/b?c=d",
+            "HTTPS://ID.EXAMPLE",
+        ),
+        *("https://[2001:db8::1]/jwks", "https://10.0.0.1/jwks", "https://xn--bcher-kva.example/"),
+        *("http://localhost:8080/realms/a", "http://127.0.0.1:1", "http://[::1]/", "HTTP://LOCALHOST/"),
+    ],
+)
+def test_https_anywhere_and_http_to_this_machine_are_allowed(url: str) -> None:
+    check_url(url, name="jwks_uri", allow_http=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://id.example.com/", "http://10.0.0.1/", "http://keycloak:8080/", "http://169.254.169.254/latest"),
+        *("http://localhost.evil.test/", "http://127.0.0.1.evil.test/", "http://0.0.0.0/", "http://127.1/"),
+        *("http://%6cocalhost/", "http://localhost\\.evil.test/", "http://[::ffff:a00:1]/"),
+    ],
+)
+def test_http_to_another_machine_needs_a_setting_that_says_insecure(url: str) -> None:
+    refused(url, "insecure_allow_http=True")
+    check_url(url, name="jwks_uri", allow_http=True)
+
+
+@pytest.mark.parametrize("allow_http", [False, True])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "",
+            "id.example.com",
+            "//id.example.com",
+            "/jwks",
+            "https:",
+            "https://",
+            "https:///jwks",
+            "https://:443/",
+            "https:/h",
+        ),
+        *(
+            "file:///etc/passwd",
+            "ftp://h/jwks",
+            "data:application/json,{}",
+            "gopher://h",
+            "javascript:1",
+            "httpss://h",
+            "ws://h",
+        ),
+    ],
+)
+def test_what_is_no_absolute_http_url_is_refused(url: str, allow_http: bool) -> None:
+    refused(url, "absolute https:// URL", allow_http=allow_http)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "https://h:port/", "https://h:99999/", "https://h:-1/", "https://[x]/"]
+)
+def test_what_is_no_url_at_all_is_refused(url: str) -> None:
+    refused(url, "is not a URL")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://h/a b",
+            "https://h/a\n",
+            "https://h/\r\nX: y",
+            "https://h/\0",
+            "https://h/\t",
+            "\thttps://h/",
+            "ht\ntps://h/",
+        ),
+        *("https://bücher.example/", "https://h/ü", "https://h/\u2028", "https://h/\x7f", "https://h\u3002evil.test/"),
+    ],
+)
+def test_blanks_control_and_foreign_characters_are_refused(url: str) -> None:
+    refused(url, "no blanks and no control or non-ASCII")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://user@h/", "https://user:s3cret@h/", "https://@h/", "https://:@h/", "https://localhost@evil.test/"),
+        *("https://h/#x", "https://h/#", "https://h#@evil.test/", "http://localhost\\@evil.test/"),
+    ],
+)
+def test_a_user_name_or_a_fragment_is_refused_and_not_repeated(url: str) -> None:
+    refused(url, "no user name and no fragment")
+    with pytest.raises(ConfigurationError) as caught:
+        check_url(url, name="issuer_url", allow_http=True)
+    assert "s3cret" not in str(caught.value)
