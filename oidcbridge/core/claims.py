@@ -11,7 +11,8 @@ themselves, so the longest name that exists wins at each step::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 Claims = Mapping[str, Any]
@@ -23,22 +24,22 @@ def read_path(claims: Claims, path: str) -> Any:
     """The value at ``path``, or None."""
     if path in claims:
         return claims[path]
-    parts = path.split(".")
-    return _descend(claims, parts) if len(parts) > 1 else None
-
-
-def _descend(node: Any, parts: Sequence[str]) -> Any:
-    if not parts:
-        return node
-    if not isinstance(node, Mapping):
+    if "." not in path:
         return None
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if name in node:
-            value = _descend(node[name], parts[length:])
+    for name, rest in _splits(path):
+        node = claims.get(name)
+        if isinstance(node, Mapping):
+            value = read_path(node, rest)
             if value is not None:
                 return value
     return None
+
+
+@lru_cache(maxsize=1024)  # paths are the configuration's, and few
+def _splits(path: str) -> tuple[tuple[str, str], ...]:
+    """Each way to part ``path`` at one of its dots, the longest first name first."""
+    parts = path.split(".")
+    return tuple((".".join(parts[:end]), ".".join(parts[end:])) for end in range(len(parts) - 1, 0, -1))
 
 
 def read_string(claims: Claims, paths: ClaimPaths) -> str | None:
@@ -68,7 +69,7 @@ def as_names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(filter(None, value.split(" ")))
     if isinstance(value, tuple | list):
-        return tuple(name for name in value if isinstance(name, str) and name)
+        return tuple([name for name in value if isinstance(name, str) and name])
     if isinstance(value, Mapping):
         return tuple(name for name, member in value.items() if name and (member is True or isinstance(member, Mapping)))
     return ()

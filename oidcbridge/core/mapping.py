@@ -155,8 +155,11 @@ def _groups_left_out(claims: Claims) -> bool:
 
 def _selected(claims: Claims, wanted: Mapping[str, str], lists: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
     """The wanted claims that are there; ``roles`` and its like also where the provider keeps them elsewhere."""
-    selected = {name: read_path(claims, path) for name, path in wanted.items()}
+    selected = {}
     for name, path in wanted.items():
-        if selected[name] is None:
-            selected[name] = lists.get(path) or None
-    return MappingProxyType({name: value for name, value in selected.items() if value is not None})
+        value = read_path(claims, path)
+        if value is None:
+            value = lists.get(path) or None
+        if value is not None:
+            selected[name] = value
+    return MappingProxyType(selected)
