@@ -6,16 +6,30 @@ The table in the README says what each argument means.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, cast
 
 from oidcbridge.core.bearer import TokenSource
 from oidcbridge.core.policy import Clock, FetchOptions
+from oidcbridge.errors import ConfigurationError
 from oidcbridge.profiles import Profile
 
 Names = str | Sequence[str]
 ClaimNames = Sequence[str] | Mapping[str, str]
+
+
+def read_names(value: object, argument: str, example: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
+    """One name or several, as a tuple. Raises `ConfigurationError` for anything but non-empty strings, or for none.
+
+    A None among them (an unset variable) would open an allow-list: a token without that claim reads as None too.
+    """
+    names: tuple[object, ...] = (value,)
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        names = tuple(value)
+    if not all(isinstance(name, str) and name for name in names) or not (names or may_be_empty):
+        raise ConfigurationError(f"{argument} is a string or a list of strings, none of them empty: {example}")
+    return cast(tuple[str, ...], names)
 
 
 class IssuerArguments(TypedDict, total=False):
@@ -58,11 +72,14 @@ class VerifierArguments(IssuerArguments, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Issuer:
-    """One of several issuers; ``name`` goes before its users' ids (``name:sub``). None: not said."""
+    """One of several issuers; ``name`` goes before its users' ids (``name:sub``). None: not said.
+
+    ``audience`` None is said: it needs ``client_ids``.
+    """
 
     issuer_url: str
     name: str
-    audience: Names | None = None
+    audience: Names | None = ()
     client_ids: Names | None = None
     provider: str | Profile | None = None
     algorithms: Names | None = None
@@ -84,8 +101,9 @@ class Issuer:
 
     def arguments(self) -> IssuerArguments:
         """What was said, as the arguments of a single issuer."""
-        said = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "name"}
-        return cast(IssuerArguments, {name: value for name, value in said.items() if value is not None})
+        said = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("name", "audience")}
+        said = {name: value for name, value in said.items() if value is not None}
+        return cast(IssuerArguments, said if self.audience == () else {**said, "audience": self.audience})
 
 
 class HttpArguments(TypedDict, total=False):

@@ -61,6 +61,7 @@ HTTP_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "excluded_route_paths": _list,
     "allowed_origins": _list,
 }
+_SHAPES = {"leeway": "a number of seconds", "token_cache": "a whole number", "token_source": "header, cookie or both"}
 #: Read elsewhere (the command line), so known here.
 OTHER_VARIABLES = frozenset({"client_secret", "password"})
 
@@ -79,7 +80,7 @@ def read_environment(variables: Mapping[str, Callable[[str], Any]], environ: Map
             try:
                 found[argument] = variables[argument](text)
             except ValueError:
-                raise ConfigurationError(f"{variable} has a value that does not fit {argument}") from None
+                raise ConfigurationError(f"{variable} has a value that is not {_SHAPES[argument]}") from None
     return found
 
 

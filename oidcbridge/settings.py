@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from oidcbridge.arguments import ClaimNames, IssuerArguments, Names, VerifierArguments
+from oidcbridge.arguments import ClaimNames, Issuer, IssuerArguments, Names, VerifierArguments, read_names
 from oidcbridge.core.claims import ClaimPaths
 from oidcbridge.core.keys import ASYMMETRIC_ALGORITHMS, HMAC_ALGORITHMS, KeySet, parse_key_set
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.policy import Clock, FetchOptions, Policy
 from oidcbridge.core.static_keys import parse_verification_keys
+from oidcbridge.core.strict_json import thaw
 from oidcbridge.core.urls import check_url
 from oidcbridge.environment import VERIFIER_VARIABLES, read_environment
 from oidcbridge.errors import ConfigurationError, KeysUnavailableError
@@ -56,6 +57,7 @@ class Settings:
 def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.environ) -> Settings:
     """Check the arguments and resolve them. Raises `ConfigurationError`; `TypeError` for an unknown argument."""
     _refuse_unknown(arguments)
+    arguments = cast(VerifierArguments, _said(arguments))
     if not names_a_source(arguments):
         arguments = cast(VerifierArguments, {**read_environment(VERIFIER_VARIABLES, environ), **arguments})
     if not names_a_source(arguments):
@@ -63,11 +65,20 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
             'neither an issuer nor keys: write issuer_url="https://…" and audience="…", or set OIDCBRIDGE_ISSUER_URL'
             " and OIDCBRIDGE_AUDIENCE"
         )
-    fetch = arguments.get("fetch") or FetchOptions()
+    fetch = arguments.get("fetch", FetchOptions())
+    if not isinstance(fetch, FetchOptions):
+        raise ConfigurationError("fetch= takes FetchOptions: fetch=FetchOptions(deadline=3.0)")
+    if fetch.ca_file is not None:
+        _read_file(fetch.ca_file, "FetchOptions(ca_file=)")
     token_cache = arguments.get("token_cache", 10_000)
-    if not isinstance(token_cache, int) or token_cache < 0:
+    if isinstance(token_cache, bool) or not isinstance(token_cache, int) or token_cache < 0:
         raise ConfigurationError("token_cache is how many verified tokens are remembered: an int, 0 turns it off")
-    return Settings(_resolve_issuers(arguments, fetch), fetch, arguments.get("clock") or Clock(), token_cache)
+    return Settings(_resolve_issuers(arguments, fetch), fetch, arguments.get("clock", Clock()), token_cache)
+
+
+def _said(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None, which says nothing; but for the audience, where it must be written to mean "none"."""
+    return {name: value for name, value in arguments.items() if value is not None or name == "audience"}
 
 
 def _refuse_unknown(arguments: Mapping[str, Any]) -> None:
@@ -90,11 +101,16 @@ def _resolve_issuers(arguments: VerifierArguments, fetch: FetchOptions) -> tuple
     beside = sorted(name for name in arguments if name in IssuerArguments.__annotations__ and name != "leeway")
     if beside:
         raise ConfigurationError(f"issuers= and {beside[0]}= exclude each other; say it in each Issuer(…)")
+    if not isinstance(issuers, Sequence) or not all(isinstance(issuer, Issuer) for issuer in issuers):
+        raise ConfigurationError("issuers= is a list: issuers=[Issuer(issuer_url=…, audience=…, name=…), …]")
     if not issuers or len({issuer.issuer_url for issuer in issuers}) < len(issuers):
         raise ConfigurationError("issuers= needs at least one Issuer, and each issuer_url once")
     names = [issuer.name for issuer in issuers]
-    if len(set(names)) < len(names) or not all(name and ":" not in name for name in names):
-        raise ConfigurationError("each Issuer needs a name of its own, without a colon: it goes before its users' ids")
+    if len(set(names)) < len(names) or not all(name and ":" not in name and name != "client" for name in names):
+        raise ConfigurationError(
+            "each Issuer needs a name of its own, without a colon and not 'client' (which marks machines): it goes"
+            " before its users' ids"
+        )
     leeway = IssuerArguments(leeway=arguments["leeway"]) if "leeway" in arguments else IssuerArguments()
     resolved = [(issuer.name, resolve_issuer({**issuer.arguments(), **leeway}, fetch)) for issuer in issuers]
     if len(resolved) == 1:
@@ -112,7 +128,7 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
     profile = profile_for(arguments.get("provider", "auto"), issuer_url)
     algorithms = _algorithms(arguments)
     keys = _static_keys(arguments, algorithms)
-    client_ids = frozenset(_tuple(arguments.get("client_ids", ())))
+    client_ids = _allow_list(arguments.get("client_ids", ()), "client_ids")
     audiences = _audiences(arguments, profile, client_ids)
     token_type = arguments.get("token_type")
     if token_type not in (None, "at+jwt"):
@@ -136,13 +152,15 @@ def unverified_mapping(arguments: IssuerArguments) -> ClaimMapping:
         "validate=False: claims are read unverified and nobody is authenticated; whoever calls chooses who to be."
         " For demos only"
     )
-    profile = profile_for(arguments.get("provider", "auto"), arguments.get("issuer_url"))
-    return _mapping(arguments, profile.mapping, frozenset())
+    profile = profile_for(arguments.get("provider") or "auto", arguments.get("issuer_url"))
+    return _mapping(cast(IssuerArguments, _said(arguments)), profile.mapping, frozenset())
 
 
 def _check_urls(issuer_url: str | None, discovery_url: str | None, jwks_uri: str | None, fetch: FetchOptions) -> None:
     urls = {"issuer_url": issuer_url, "discovery_url": discovery_url, "jwks_uri": jwks_uri}
     for name, url in urls.items():
+        if url is not None and not isinstance(url, str):
+            raise ConfigurationError(f"{name} is a string: write {name}=str(…)")
         if url is not None:
             check_url(url, name=name, allow_http=fetch.insecure_allow_http)
     if issuer_url is None:
@@ -160,17 +178,13 @@ def _check_urls(issuer_url: str | None, discovery_url: str | None, jwks_uri: str
         raise ConfigurationError("issuer_url is a template; write your tenant's own issuer")
 
 
-def _tuple(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
 def _algorithms(arguments: IssuerArguments) -> frozenset[str]:
     if "algorithm" in arguments and "algorithms" in arguments:
         raise ConfigurationError("algorithm= is the one-element form of algorithms=; write one of them")
     static = any(arguments.get(name) is not None for name in ("verification_keys", "secret_key"))
-    default = ("HS256",) if arguments.get("secret_key") is not None else tuple(ASYMMETRIC_ALGORITHMS)
-    said = arguments.get("algorithm") or arguments.get("algorithms") or default
-    algorithms = frozenset(_tuple(said))
+    default = "HS256" if arguments.get("secret_key") is not None else ASYMMETRIC_ALGORITHMS
+    said = arguments.get("algorithm", arguments.get("algorithms", default))
+    algorithms = frozenset(read_names(said, "algorithms", 'algorithms=["RS256", "ES256"]'))
     unknown = sorted(algorithms - ASYMMETRIC_ALGORITHMS - HMAC_ALGORITHMS)
     if unknown:
         raise ConfigurationError(f"algorithms names {unknown[0]!r}; known are {sorted(ASYMMETRIC_ALGORITHMS)}")
@@ -193,18 +207,25 @@ def _static_keys(arguments: IssuerArguments, algorithms: frozenset[str]) -> KeyS
     if keys is not None:
         return parse_verification_keys([keys] if isinstance(keys, str | bytes) else keys, algorithms)
     if arguments.get("jwks_file") is not None:
-        return _read_key_set(_read_file(Path(cast(str, arguments["jwks_file"]))), "jwks_file")
+        return _read_key_set(_read_file(cast(str, arguments["jwks_file"]), "jwks_file"), "jwks_file")
     jwks = arguments.get("jwks")
     if jwks is not None:
-        return _read_key_set((jwks if isinstance(jwks, str) else json.dumps(jwks)).encode(), "jwks")
+        return _read_key_set(_jwks_text(jwks).encode(), "jwks")
     return None
 
 
-def _read_file(path: Path) -> bytes:
+def _jwks_text(jwks: Mapping[str, Any] | str) -> str:
     try:
-        return path.read_bytes()
+        return jwks if isinstance(jwks, str) else json.dumps(thaw(jwks))
+    except TypeError:
+        raise ConfigurationError('jwks is a JWK Set, {"keys": […]}, as a dict or as its JSON text') from None
+
+
+def _read_file(path: str | os.PathLike[str], name: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"jwks_file {path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(f"{name} {os.fspath(path)} cannot be read: {error.strerror}") from None
 
 
 def _read_key_set(data: bytes, name: str) -> KeySet:
@@ -215,18 +236,14 @@ def _read_key_set(data: bytes, name: str) -> KeySet:
 
 
 def _audiences(arguments: IssuerArguments, profile: Profile, client_ids: frozenset[str]) -> frozenset[str] | None:
-    audience = arguments.get("audience")
-    if audience is not None:
-        audiences = frozenset(_tuple(audience))
-        if not audiences or not all(isinstance(name, str) and name for name in audiences):
-            raise ConfigurationError('audience is a string or a list of strings: audience="agent-api"')
-        return audiences
-    if arguments.get("issuer_url") is None or (
-        client_ids and ("audience" in arguments or not profile.rules.audience_required)
-    ):
-        return None
-    if not profile.rules.audience_required:
+    audience, required = arguments.get("audience"), profile.rules.audience_required
+    if arguments.get("issuer_url") is not None and not required and not client_ids:
+        # With an audience too: a token that names none would pass, whichever client it was made for.
         raise ConfigurationError(f'{profile.name} access tokens name the app client: write client_ids=["…"]')
+    if audience is not None:
+        return frozenset(read_names(audience, "audience", 'audience="agent-api"'))
+    if arguments.get("issuer_url") is None or (client_ids and ("audience" in arguments or not required)):
+        return None
     raise ConfigurationError(
         'audience is missing: write the name of this API as the provider puts it into "aud", audience="agent-api". To'
         ' go without, write audience=None and client_ids=["…"] (whose tokens are accepted)'
@@ -242,9 +259,9 @@ def _leeway(leeway: float) -> float:
 def _mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: frozenset[str]) -> ClaimMapping:
     said: dict[str, ClaimPaths] = {}
     for name in ("user_id", "session_id", "scopes", "roles", "groups", "permissions", "tenant"):
-        names = cast(Names | None, arguments.get(f"{name}_claim"))
+        names = arguments.get(f"{name}_claim")
         if names is not None:
-            said[name] = _paths(names, f"{name}_claim")
+            said[name] = read_names(names, f"{name}_claim", f'{name}_claim="path.to.claim"')
     reassignable = [path for path in said.get("user_id", ()) if path in _REASSIGNABLE]
     if reassignable:
         logger.warning(
@@ -258,15 +275,12 @@ def _mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: frozens
         dependencies=_claim_names(arguments.get("dependencies_claims", ()), "dependencies_claims"),
         session_state=_claim_names(arguments.get("session_state_claims", ()), "session_state_claims"),
         own_clients=own_clients,
-        tenants=frozenset(_tuple(arguments.get("tenants", ()))),
+        tenants=_allow_list(arguments.get("tenants", ()), "tenants"),
     )
 
 
-def _paths(names: Names, argument: str) -> ClaimPaths:
-    paths = _tuple(names)
-    if not paths or not all(isinstance(path, str) and path for path in paths):
-        raise ConfigurationError(f'{argument} is a claim path or several: {argument}="realm_access.roles"')
-    return paths
+def _allow_list(names: Names, argument: str) -> frozenset[str]:
+    return frozenset(read_names(names, argument, f'{argument}=["acme"]', may_be_empty=True))
 
 
 def _claim_names(names: ClaimNames, argument: str) -> Mapping[str, str]:

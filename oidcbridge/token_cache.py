@@ -54,5 +54,7 @@ class TokenCache:
             self._tokens[digest] = cached
 
     def start_anew_in_child(self) -> None:
-        """After a fork: the lock may be held by a thread that is not here."""
+        """After a fork: the lock may be held by a thread that is not here, in the middle of a change."""
+        if self._lock.locked():
+            self._tokens = LRUCache(self._tokens.maxsize)
         self._lock = threading.Lock()

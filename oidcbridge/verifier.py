@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import weakref
 from collections.abc import Generator
 from types import TracebackType
 from typing import NamedTuple, Self, Unpack
-
-import anyio
-import anyio.lowlevel
 
 from oidcbridge.arguments import VerifierArguments
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.token import UnverifiedToken, parse_unverified
+from oidcbridge.core.token import MAX_TOKEN_BYTES, UnverifiedToken, parse_unverified
 from oidcbridge.core.verify import admit, verify
 from oidcbridge.errors import BadSignatureError, ProviderError, UnknownIssuerError, VerifierClosedError
 from oidcbridge.key_sources import FixedKeySet, KeySource
 from oidcbridge.remote.discovery import RemoteMetadata
-from oidcbridge.remote.flight import Flight
+from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
+from oidcbridge.remote.refresher import start_anew_after_fork
 from oidcbridge.settings import IssuerSettings, Settings, resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
 
 logger = logging.getLogger("oidcbridge.verifier")
 
+
+class _Wait(NamedTuple):
+    """What a verification must wait for, and for how many seconds at most."""
+
+    flight: Flight
+    seconds: float
+
+
 #: The steps of one verification: yields what must be waited for, is sent whether that ended in time.
-_Steps = Generator[Flight, bool, Principal]
+_Steps = Generator[_Wait, bool, Principal]
 
 
 class _Issuer(NamedTuple):
@@ -57,7 +60,7 @@ class Verifier:
         self._only = next(iter(self._issuers.values())) if len(self._issuers) == 1 else None
         self._tokens = TokenCache(settings.token_cache) if settings.token_cache else None
         self._closed = False
-        _all_verifiers.add(self)
+        start_anew_after_fork(self)
         for issuer in settings.issuers:
             logger.info("issuer %s: provider profile %r", issuer.issuer_url, issuer.profile.name)
 
@@ -88,9 +91,9 @@ class Verifier:
             return principal
         steps = self._steps(token, wait=True)
         try:
-            flight = next(steps)
+            wait = next(steps)
             while True:
-                flight = steps.send(await flight.wait(self._settings.fetch.request_wait))
+                wait = steps.send(await wait.flight.wait(wait.seconds))
         except StopIteration as end:
             return _principal_of(end)
 
@@ -103,11 +106,11 @@ class Verifier:
         principal = self._remembered(token)
         if principal is not None:
             return principal
-        steps = self._steps(token, wait=not _runs_event_loop())
+        steps = self._steps(token, wait=not runs_event_loop())
         try:
-            flight = next(steps)
+            wait = next(steps)
             while True:
-                flight = steps.send(flight.wait_blocking(self._settings.fetch.request_wait))
+                wait = steps.send(wait.flight.wait_blocking(wait.seconds))
         except StopIteration as end:
             return _principal_of(end)
 
@@ -117,13 +120,18 @@ class Verifier:
         ``strict``: raise the `ProviderError` of the first that fails; else it is logged, and requests get 503 until a
         later attempt succeeds.
         """
-        flights = [keys.ask() for keys in self._remote_key_sets()]
-        for flight in filter(None, flights):
-            landed = await flight.wait(2 * self._settings.fetch.deadline)
-            if strict and not landed:
-                raise ProviderError("the provider did not answer in time")
-            if strict and flight.error:
-                raise flight.error
+        asked = [(keys, keys.ask()) for keys in self._remote_key_sets()]
+        for keys, flight in asked:
+            # Three fetches at most: discovery in its two places, then the keys.
+            landed = flight is None or await flight.wait(3 * self._settings.fetch.deadline)
+            if not strict:
+                continue
+            if not landed:
+                raise ProviderError(f"{keys.name}: the provider did not answer in time")
+            # Without a flight the keys are fresh, or the last attempt failed a moment ago.
+            error = flight.error if flight else keys.last_error if keys.usable() is None else None
+            if error:
+                raise error.with_traceback(None)
 
     def start_warming(self) -> None:
         """The same without waiting: the fetches begin, and go on in the background."""
@@ -180,7 +188,7 @@ class Verifier:
     def _remembered(self, token: str) -> Principal | None:
         if self._closed:
             self._refuse_if_closed()
-        if self._tokens is None or not isinstance(token, str):
+        if self._tokens is None or not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
             return None
         return self._tokens.get(token, self._clock.time())
 
@@ -199,7 +207,7 @@ class Verifier:
             verified = verify(unverified, key_set, policy, now)
         except BadSignatureError:
             flight = keys.suspect(mark) if wait else None
-            if flight is None or not (yield flight):
+            if flight is None or not (yield _Wait(flight, self._settings.fetch.request_wait)):
                 raise
             renewed = keys.lookup(header.kid, header.alg, unverified.claims.get("iat"), mark, wait=False)
             if isinstance(renewed, Flight):
@@ -216,12 +224,12 @@ class Verifier:
 
     def _find_keys(
         self, token: UnverifiedToken, keys: KeySource, mark: int, *, wait: bool
-    ) -> Generator[Flight, bool, KeySet]:
+    ) -> Generator[_Wait, bool, KeySet]:
         kid, alg, iat = token.header.kid, token.header.alg, token.claims.get("iat")
         give_up = self._clock.monotonic() + self._settings.fetch.request_wait
         found = keys.lookup(kid, alg, iat, mark, wait=wait)
         while isinstance(found, Flight):
-            landed = yield found
+            landed = yield _Wait(found, max(0.0, give_up - self._clock.monotonic()))
             in_time = landed and self._clock.monotonic() < give_up
             found = keys.lookup(kid, alg, iat, mark, wait=in_time)
         return found
@@ -237,7 +245,7 @@ class Verifier:
         return issuer
 
     def start_anew_in_child(self) -> None:
-        """After a fork; called by the hook below."""
+        """After a fork (`oidcbridge.remote.refresher`)."""
         if self._tokens is not None:
             self._tokens.start_anew_in_child()
 
@@ -245,26 +253,3 @@ class Verifier:
 def _principal_of(end: StopIteration) -> Principal:
     principal: Principal = end.value
     return principal
-
-
-def _runs_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        try:
-            anyio.lowlevel.current_token()  # trio
-        except anyio.NoEventLoopError:
-            return False
-    return True
-
-
-_all_verifiers: weakref.WeakSet[Verifier] = weakref.WeakSet()
-
-
-def _start_anew_in_child() -> None:
-    for verifier in list(_all_verifiers):
-        verifier.start_anew_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew_in_child)

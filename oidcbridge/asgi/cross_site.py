@@ -6,7 +6,8 @@ For a cookie credential, an unsafe method or a WebSocket needs one of::
     no Origin, and Sec-Fetch-Site: same-origin
     no Origin, and an X-Requested-With header        no page can send it across origins without asking first
 
-``Origin: null`` and ``Sec-Fetch-Site: same-site`` are refused. CORSMiddleware does not see WebSockets; this does.
+``Origin: null`` is refused, and so is ``Sec-Fetch-Site: same-site`` or ``cross-site``, whatever stands beside it.
+CORSMiddleware does not see WebSockets; this does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from oidcbridge.errors import CrossSiteRequestError
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 _HTTP_SCHEME = {"ws": "http", "wss": "https"}
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
+_OTHER_SITES = frozenset({"same-site", "cross-site"})
 
 
 def check_same_site(scope: Mapping[str, Any], allowed_origins: frozenset[str]) -> None:
@@ -32,10 +34,11 @@ def check_same_site(scope: Mapping[str, Any], allowed_origins: frozenset[str]) -
             return
         raise CrossSiteRequestError(
             f"a cookie came with Origin {ascii(', '.join(origins))[:200]}, which is neither our own"
-            f" ({own_origin(scope)}) nor in allowed_origins; behind a proxy that ends TLS, let the server know the"
-            " outer scheme (uvicorn --proxy-headers) or name the origin in allowed_origins"
+            f" ({ascii(own_origin(scope))[:200]}) nor in allowed_origins; behind a proxy that ends TLS, let the server"
+            " know the outer scheme (uvicorn --proxy-headers) or name the origin in allowed_origins"
         )
-    if _values(scope, b"sec-fetch-site") == ["same-origin"] or _values(scope, b"x-requested-with"):
+    sites = _values(scope, b"sec-fetch-site")
+    if sites == ["same-origin"] or (_OTHER_SITES.isdisjoint(sites) and _values(scope, b"x-requested-with")):
         return
     raise CrossSiteRequestError(
         "a cookie came with an unsafe request that names no Origin; a client that is no browser sends"
@@ -49,7 +52,12 @@ def own_origin(scope: Mapping[str, Any]) -> str | None:
     if len(hosts) != 1:
         return None
     scheme = _HTTP_SCHEME.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
-    return f"{scheme}://{hosts[0].lower().removesuffix(_DEFAULT_PORT.get(scheme, ''))}"
+    return without_default_port(f"{scheme}://{hosts[0].lower()}")
+
+
+def without_default_port(origin: str) -> str:
+    """``origin`` as browsers write it: they leave out the scheme's own port (RFC 6454 section 6.2)."""
+    return origin.removesuffix(_DEFAULT_PORT.get(origin.partition(":")[0], ""))
 
 
 def _values(scope: Mapping[str, Any], wanted: bytes) -> list[str]:

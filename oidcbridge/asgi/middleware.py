@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Unpack, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,9 +12,9 @@ from oidcbridge.arguments import HttpArguments, IssuerArguments, MiddlewareArgum
 from oidcbridge.asgi.gate import Gate
 from oidcbridge.asgi.paths import is_excluded
 from oidcbridge.asgi.responses import refusal_of, send_refusal
-from oidcbridge.asgi.state import DECIDED, set_anonymous
+from oidcbridge.asgi.state import DECIDED, set_anonymous, set_undecided
 from oidcbridge.asgi.token_source import resolve_http
-from oidcbridge.environment import HTTP_VARIABLES, read_environment
+from oidcbridge.environment import HTTP_VARIABLES, VERIFIER_VARIABLES, read_environment
 from oidcbridge.errors import ConfigurationError, OIDCBridgeError
 from oidcbridge.settings import names_a_source, unverified_mapping
 from oidcbridge.verifier import Verifier
@@ -23,19 +23,29 @@ from oidcbridge.verifier import Verifier
 GATE = "oidcbridge_gate"
 
 
-def build_gate(verifier: Verifier | None, arguments: MiddlewareArguments) -> Gate:
-    """The gate for a middleware's arguments. Raises `ConfigurationError`; `TypeError` for an unknown argument."""
+def build_gate(verifier: Verifier | None, arguments: MiddlewareArguments, public: Sequence[str] = ()) -> Gate:
+    """The gate for a middleware's arguments; ``public`` paths are excluded beside those that the arguments name.
+
+    Raises `ConfigurationError`; `TypeError` for an unknown argument.
+    """
+    for name in arguments:
+        if name not in MiddlewareArguments.__annotations__:
+            raise TypeError(f"got an unexpected keyword argument {name!r}")
     http = {name: value for name, value in arguments.items() if name in HttpArguments.__annotations__}
     rest = cast(VerifierArguments, {name: value for name, value in arguments.items() if name not in http})
+    if verifier is not None and not isinstance(verifier, Verifier):
+        raise ConfigurationError('verifier= is a Verifier(…); for an issuer write issuer_url="https://…"')
     if verifier is not None and rest:
         raise ConfigurationError(f"verifier= and {min(rest)}= exclude each other; give it to Verifier(…)")
     if verifier is None and not names_a_source(rest):
         http = {**read_environment(HTTP_VARIABLES, os.environ), **http}
-    settings = resolve_http(cast(HttpArguments, http))
+    settings = resolve_http(cast(HttpArguments, http), public)
     if settings.validate:
         return Gate(verifier or Verifier(**rest), settings)
     if verifier is not None:
         raise ConfigurationError("verifier= and validate=False exclude each other: nothing would be verified")
+    if not names_a_source(rest):
+        rest = cast(VerifierArguments, {**read_environment(VERIFIER_VARIABLES, os.environ), **rest})
     return Gate(None, settings, unverified_mapping(cast(IssuerArguments, rest)))
 
 
@@ -56,9 +66,12 @@ class GateMiddleware:
         if kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        scope.setdefault("state", {})[GATE] = gate
+        state = scope.setdefault("state", {})
+        state[GATE] = gate
+        vary = gate.settings.vary
         if not self._decide:
-            await self.app(scope, receive, _private(send, gate.settings.vary, scope) if kind == "http" else send)
+            set_undecided(scope)
+            await self.app(scope, receive, _private(send, vary, unless_open=state) if kind == "http" else send)
             return
         if _is_preflight(scope) or is_excluded(scope, gate.settings.excluded):
             set_anonymous(scope)
@@ -70,7 +83,7 @@ class GateMiddleware:
             gate.report(error, scope)
             await send_refusal(refusal_of(error, gate.vary), scope, send)
             return
-        await self.app(scope, receive, _private(send, gate.settings.vary, scope) if kind == "http" else send)
+        await self.app(scope, receive, _private(send, vary) if kind == "http" else send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Keys are fetched while the app starts, and never waited for: an app starts while its provider is down."""
@@ -109,7 +122,8 @@ class OIDCMiddleware(GateMiddleware):
             await receive()
             await send({"type": "lifespan.startup.failed", "message": f"oidcbridge: {self._error}"})
         else:
-            raise self._error
+            # Without its frames: the first ones hold the arguments, and each request would add its own to them.
+            raise self._error.with_traceback(None)
 
 
 def _is_preflight(scope: Scope) -> bool:
@@ -120,26 +134,34 @@ def _is_preflight(scope: Scope) -> bool:
     return b"origin" in names and b"access-control-request-method" in names
 
 
-def _private(send: Send, vary: bytes, scope: Scope) -> Send:
-    """``send`` for an answer that depends on the token: not to be stored unless the app says so (RFC 6750 5.3)."""
-    state = scope["state"]
+def _private(send: Send, vary: bytes, unless_open: Mapping[str, Any] | None = None) -> Send:
+    """``send`` for an answer that depends on the token: not to be stored unless the app says so (RFC 6750 5.3).
+
+    With the state of a connection that nobody decided beforehand: only if a route has asked who is calling.
+    """
 
     def send_private(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start" and DECIDED in state:
+        if message["type"] == "http.response.start" and (unless_open is None or DECIDED in unless_open):
             message = {**message, "headers": private_headers(message.get("headers", ()), vary)}
         return send(message)
 
     return send_private
 
 
-def private_headers(headers: Any, vary: bytes) -> list[tuple[bytes, bytes]]:
+def private_headers(headers: Iterable[tuple[bytes, bytes]], vary: bytes) -> list[tuple[bytes, bytes]]:
     """``headers`` with ``Cache-Control: no-store`` where none is set, and ``Vary`` merged into what is there."""
-    merged = [(name, value) for name, value in headers if name.lower() != b"vary"]
-    listed = [value for name, value in headers if name.lower() == b"vary"]
-    named = {part.strip().lower() for value in listed for part in value.split(b",")}
+    merged, listed, cached = [], [], False
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == b"vary":
+            listed += [part for part in value.split(b",") if part.strip()]
+            continue
+        cached = cached or lowered == b"cache-control"
+        merged.append((name, value))
+    named = {part.strip().lower() for part in listed}
     if b"*" not in named:
-        listed += [part for part in vary.split(b", ") if part.lower() not in named]
-    merged.append((b"vary", b", ".join(listed)))
-    if not any(name.lower() == b"cache-control" for name, _ in merged):
+        listed += [part for part in vary.split(b",") if part.strip().lower() not in named]
+    merged.append((b"vary", b", ".join(part.strip() for part in listed)))
+    if not cached:
         merged.append((b"cache-control", b"no-store"))
     return merged

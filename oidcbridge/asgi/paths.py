@@ -2,7 +2,7 @@
 
 ``scope["path"]`` below ``root_path`` by whole segments, case-sensitively, exactly or by shell pattern (``*`` crosses
 ``/``, a trailing slash counts). A path that two readers could read in two ways matches nothing: control characters,
-empty or dot segments, a backslash, an encoded separator.
+empty or dot segments, a backslash, an encoded separator (also one that was encoded twice).
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import Any
 
 from oidcbridge.errors import ConfigurationError
 
-_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.{1,2}(?:/|\Z)")
+_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.{1,2}(?:/|\Z)|%(?:2f|5c)", re.IGNORECASE)
 _ENCODED_SEPARATOR = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
 
 
-def compile_exclusions(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    """One expression for all ``excluded_route_paths``. Raises `ConfigurationError`."""
+def compile_exclusions(patterns: Sequence[str], public: Sequence[str] = ()) -> re.Pattern[str] | None:
+    """One expression for all ``excluded_route_paths``, and the ``public`` ones beside. Raises `ConfigurationError`."""
     if isinstance(patterns, str):
         raise ConfigurationError(f'excluded_route_paths is a list: excluded_route_paths=["{patterns}"]')
     for pattern in patterns:
-        if not pattern.startswith(("/", "*")):
+        if not (isinstance(pattern, str) and pattern.startswith(("/", "*"))):
             raise ConfigurationError(f"excluded_route_paths names {pattern!r}; a path begins with '/'")
-    return re.compile("|".join(map(translate, patterns))) if patterns else None
+    wanted = [*patterns, *public]
+    return re.compile("|".join(map(translate, wanted))) if wanted else None
 
 
 def route_path(scope: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import Send
+from starlette.websockets import WebSocket, WebSocketState
 
 from oidcbridge.core.bearer import challenge
 from oidcbridge.errors import (
@@ -119,10 +120,11 @@ class OIDCHTTPException(HTTPException):
         self.refusal = refusal
 
 
-async def answer_error(_connection: HTTPConnection, error: Exception) -> JSONResponse:
+async def answer_error(connection: HTTPConnection, error: Exception) -> Any:
     """The exception handler that `protect` registers: the whole body, as the middleware sends it.
 
     For what dependencies raise, and for errors of the tree that an endpoint lets through (``await verifier.verify``).
+    Gives the response; None for a WebSocket that can only be closed, since it has been accepted.
     """
     if isinstance(error, OIDCHTTPException):
         refusal = error.refusal
@@ -130,4 +132,10 @@ async def answer_error(_connection: HTTPConnection, error: Exception) -> JSONRes
         refusal = refusal_of(error)
     else:
         raise error
+    if isinstance(connection, WebSocket):
+        state = connection.application_state
+        if state is not WebSocketState.CONNECTING or not can_answer(connection.scope):
+            if state is not WebSocketState.DISCONNECTED:
+                await connection.close(refusal.close_code, refusal.detail)
+            return None
     return JSONResponse(refusal.body, refusal.status, refusal.headers)

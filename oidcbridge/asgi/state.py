@@ -71,6 +71,16 @@ def set_anonymous(scope: MutableMapping[str, Any]) -> None:
     scope["user"], scope["auth"] = UnauthenticatedUser(), AuthCredentials()
 
 
+def set_undecided(scope: MutableMapping[str, Any]) -> None:
+    """Nobody yet: a route that asks for the caller decides. What others have set further out stays."""
+    state = _state(scope)
+    for name, value in {**_NOBODY, "dependencies": {}, "session_state": {}, "scopes": []}.items():
+        state.setdefault(name, value)
+    del state[DECIDED]  # of another gate, whose rules are not ours
+    scope.setdefault("user", UnauthenticatedUser())
+    scope.setdefault("auth", AuthCredentials())
+
+
 def set_principal(scope: MutableMapping[str, Any], principal: Principal, token: str) -> None:
     """A verified caller. What agents write into is a copy of this request's own."""
     state = _state(scope)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oidcbridge.arguments import HttpArguments
+from oidcbridge.asgi.cross_site import without_default_port
 from oidcbridge.asgi.paths import compile_exclusions
 from oidcbridge.core.bearer import Credential, TokenSource, parse_cookie_credential, parse_header_credential
 from oidcbridge.errors import ConfigurationError
@@ -32,11 +33,8 @@ class HttpSettings:
     """The request headers that the answer depends on (RFC 9110 section 12.5.5)."""
 
 
-def resolve_http(arguments: HttpArguments) -> HttpSettings:
-    """Check the HTTP side's arguments. Raises `ConfigurationError`; `TypeError` for an unknown one."""
-    for name in arguments:
-        if name not in HttpArguments.__annotations__:
-            raise TypeError(f"OIDCMiddleware() got an unexpected keyword argument {name!r}")
+def resolve_http(arguments: HttpArguments, public: Sequence[str] = ()) -> HttpSettings:
+    """Check the HTTP side's arguments. ``public``: paths to exclude beside those named. Raises `ConfigurationError`."""
     source = arguments.get("token_source", TokenSource.HEADER)
     if not isinstance(source, TokenSource):
         raise ConfigurationError("token_source is TokenSource.HEADER, TokenSource.COOKIE or TokenSource.BOTH")
@@ -44,12 +42,16 @@ def resolve_http(arguments: HttpArguments) -> HttpSettings:
     for name, value in (("token_header_key", header), ("cookie_name", cookie)):
         if not (isinstance(value, str) and _TOKEN.fullmatch(value)):
             raise ConfigurationError(f"{name} is a name of letters, digits and hyphens")
+    for flag in ("validate", "require_authentication"):
+        # What a variable or a file left out comes as None, and must not switch a check off.
+        if not isinstance(arguments.get(flag, True), bool):
+            raise ConfigurationError(f"{flag} is True or False, nothing else")
     names = {TokenSource.HEADER: [header], TokenSource.COOKIE: ["Cookie"], TokenSource.BOTH: [header, "Cookie"]}[source]
     return HttpSettings(
         token_source=source,
         header=header.lower().encode("ascii"),
         cookie_name=cookie,
-        excluded=compile_exclusions(arguments.get("excluded_route_paths", ())),
+        excluded=compile_exclusions(arguments.get("excluded_route_paths", ()), public),
         allowed_origins=_origins(arguments.get("allowed_origins", ())),
         require_authentication=arguments.get("require_authentication", True),
         validate=arguments.get("validate", True),
@@ -66,7 +68,7 @@ def _origins(origins: Sequence[str]) -> frozenset[str]:
                 f"allowed_origins names {origin!r}; an origin is scheme, host and port without a path, such as"
                 ' "https://ui.example.com" (RFC 6454 section 6.1), and there is no wildcard'
             )
-    return frozenset(origin.lower() for origin in origins)
+    return frozenset(without_default_port(origin.lower()) for origin in origins)
 
 
 def read_credential(scope: Mapping[str, Any], settings: HttpSettings) -> Credential | None:

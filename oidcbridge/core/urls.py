@@ -32,7 +32,7 @@ def check_url(url: str, *, name: str, allow_http: bool) -> None:
         raise ConfigurationError(f"{name} must be an absolute https:// URL")
     if not (url.isascii() and url.isprintable()) or " " in url:
         raise ConfigurationError(f"{name} must hold no blanks and no control or non-ASCII characters")
-    if parts.username is not None or parts.fragment or "#" in url:
+    if parts.username is not None or "#" in url:
         raise ConfigurationError(f"{name} must hold no user name and no fragment")
     if parts.scheme == "http" and not is_loopback(host) and not allow_http:
         raise ConfigurationError(

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
+from fastapi import Depends, Security, WebSocketException, params
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
-from fastapi import Depends, Security, WebSocketException, params
 from oidcbridge.asgi.gate import Gate
 from oidcbridge.asgi.middleware import GATE
 from oidcbridge.asgi.responses import OIDCHTTPException, can_answer, refusal_of

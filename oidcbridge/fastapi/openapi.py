@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
+
 from oidcbridge.asgi.gate import Gate
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.fastapi.dependencies import SCHEME_NAME
@@ -27,16 +29,19 @@ _ANSWERS = {
 def install_openapi(app: FastAPI, gate: Gate, *, every_route: bool) -> None:
     """Make ``app.openapi()`` describe the protection. ``every_route``: also those that ask for no principal."""
     plain = app.openapi
+    source: dict[str, Any] | None = None
+    read: tuple[IssuerMetadata, ...] = ()
+    described: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
+        nonlocal source, read, described
+        schema = plain()  # FastAPI keeps it, and makes it anew where routes have been added
         known = gate.verifier.metadata() if gate.verifier else ()
-        schema = plain()
-        _describe(schema, known, gate.settings.excluded if every_route else None, every_route=every_route)
-        if gate.verifier and len(known) < len(gate.verifier.issuer_urls):
-            app.openapi_schema = None  # ask again next time
-        return schema
+        if schema is not source or known != read:
+            fresh = deepcopy(schema)
+            _describe(fresh, known, gate.settings.excluded if every_route else None, every_route=every_route)
+            source, read, described = schema, known, fresh
+        return described
 
     app.openapi = openapi  # type: ignore[method-assign]
 
@@ -57,7 +62,7 @@ def _describe(
             continue
         scopes = sorted({scope for item in required for scope in item[SCHEME_NAME]})
         needed.update(dict.fromkeys(scopes, "Needed by some operations"))
-        others = [item for item in operation.get("security", ()) if SCHEME_NAME not in item]
+        others = [item for item in operation.get("security", ()) if item.keys().isdisjoint(names)]
         operation["security"] = others + [{name: scopes} for name in names]
         for status, description in _ANSWERS.items():
             operation.setdefault("responses", {}).setdefault(status, _answer(description))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, Unpack, cast
+from typing import TypeVar, Unpack
 
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from fastapi import FastAPI
 from oidcbridge.arguments import MiddlewareArguments
 from oidcbridge.asgi.middleware import GATE, GateMiddleware, build_gate
 from oidcbridge.asgi.responses import OIDCHTTPException, answer_error
@@ -42,10 +42,7 @@ def protect(
         raise ConfigurationError("this app is protected already; for several issuers write issuers=[…] in one call")
     if app.middleware_stack is not None:
         raise ConfigurationError("this app has started already; call protect where the app is made")
-    if public_docs and middleware:
-        public = [*arguments.get("excluded_route_paths", ()), *_docs_paths(app)]
-        arguments = cast(MiddlewareArguments, {**arguments, "excluded_route_paths": public})
-    gate = build_gate(verifier, arguments)
+    gate = build_gate(verifier, arguments, public=_docs_paths(app) if public_docs else ())
     app.state.oidcbridge = gate.verifier
     setattr(app.state, GATE, gate)
     app.user_middleware.insert(_place(app.user_middleware), Middleware(GateMiddleware, gate, decide=middleware))
@@ -60,6 +57,9 @@ def protect(
 
 
 def _docs_paths(app: FastAPI) -> list[str]:
+    """Where FastAPI serves its own pages: without the document, or without ``/docs``, it serves less."""
+    if not app.openapi_url:
+        return []
     docs = [app.openapi_url, app.docs_url, app.redoc_url]
     if app.docs_url:
         docs.append(app.swagger_ui_oauth2_redirect_url)
@@ -68,5 +68,6 @@ def _docs_paths(app: FastAPI) -> list[str]:
 
 def _place(stack: Sequence[Middleware]) -> int:
     """Outermost, but inside a CORSMiddleware that is there already: a browser has to be able to read our 401."""
-    within = [position for position, entry in enumerate(stack) if cast(object, entry.cls) is CORSMiddleware]
+    classes: list[object] = [entry.cls for entry in stack]
+    within = [at for at, cls in enumerate(classes) if isinstance(cls, type) and issubclass(cls, CORSMiddleware)]
     return within[-1] + 1 if within else 0

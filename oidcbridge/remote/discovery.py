@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ class RemoteMetadata:
             metadata = parse_metadata((await self._fetch()).body, self.issuer_url)
             self._check_endpoints(metadata)
         except FetchError as error:
+            self._report(str(error))
             if self.current:
                 return self.current
             raise DiscoveryError(f"discovery failed: {error}") from error
@@ -64,10 +66,8 @@ class RemoteMetadata:
             refresher().run(self._try)
 
     async def _try(self) -> None:
-        try:
+        with contextlib.suppress(DiscoveryError):  # `get` has reported it
             await self.get()
-        except DiscoveryError as error:
-            self._report(str(error))
 
     def invalidate(self) -> None:
         """Ask again next time: what the document pointed to is gone."""

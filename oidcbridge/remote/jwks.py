@@ -6,9 +6,9 @@ Readers take no lock: the snapshot is immutable and replaced by one assignment. 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
-import os
 import threading
 import weakref
 from random import SystemRandom
@@ -24,12 +24,12 @@ from oidcbridge.core.freshness import (
 )
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.policy import Clock, FetchOptions
-from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError, ProviderError
+from oidcbridge.errors import DiscoveryError, KeyNotFoundError, KeysUnavailableError, ProviderError
 from oidcbridge.remote.discovery import RemoteMetadata
 from oidcbridge.remote.flight import Flight
 from oidcbridge.remote.http import FetchError
-from oidcbridge.remote.refresher import refresher
-from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot
+from oidcbridge.remote.refresher import refresher, start_anew_after_fork
+from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot, report_failure, report_success
 
 logger = logging.getLogger("oidcbridge.keys")
 
@@ -59,8 +59,9 @@ class RemoteKeySet:
         self._next_try = 0.0
         self._used = -math.inf
         self._timer = 0
+        self._trailing = -1
         self._lock = threading.Lock()
-        _all_key_sets.add(self)
+        start_anew_after_fork(self)
 
     def mark(self) -> int:
         """A request's place in the order of fetches: only a fetch that begins after it can prove a key absent."""
@@ -103,8 +104,8 @@ class RemoteKeySet:
     def _for_known_key(self, snapshot: Snapshot, state: State, now: Instant, *, wait: bool) -> KeySet | Flight:
         if state is State.FRESH:
             return snapshot.key_set
-        if state is State.DEAD:
-            raise self._unavailable("the provider has been unreachable for too long", now)
+        if state is State.DEAD:  # joins, not just 503: after an idle hour no timer runs that would ever ask again
+            return self._join(now, wait=wait)
         if state is State.EXPIRED:
             if wait:
                 return self._join(now, wait=True)
@@ -121,19 +122,23 @@ class RemoteKeySet:
             self._budget.remember_absent(name, now.monotonic)
         if self._budget.is_absent(name, now.monotonic) or is_conclusive(iat, snapshot.as_of):
             raise KeyNotFoundError(f"{name[:300]!a} is not among the keys of {self.name}")
-        if self._attempts.failures and now.monotonic < self._next_try:
+        if self._is_cooling(now):
             raise self._unavailable("the key is unknown and the provider cannot be asked", now)
 
     def _spend(self, now: Instant, *, wait: bool) -> Flight:
-        """Steps 5 and 6: join what flies, or spend a fetch of the budget; without one, refresh at the next refill."""
-        if self._flight is None and not self._budget.take(now.monotonic):
-            self._arm(self._budget.next_refill(now.monotonic))
-            logger.warning("%s: too many unknown keys asked for; the next look is due at the refill", self.name)
+        """Steps 5 and 6: join what flies, or spend a fetch of the budget; without one, refresh at the next refill.
+
+        After a failure the backoff is the budget: with the bucket empty, a 401 would blame the token for the outage.
+        """
+        if self._flight is None and not self._attempts.failures and not self._budget.take(now.monotonic):
+            if self._trailing != self._timer:  # once, however many ask
+                logger.warning("%s: too many unknown keys asked for; the next look is due at the refill", self.name)
+                self._arm_trailing(now)
             raise KeyNotFoundError("the key is unknown, and the budget for looking again is spent for now")
         return self._join(now, wait=wait)
 
     def _join(self, now: Instant, *, wait: bool) -> Flight:
-        if self._flight is None and self._attempts.failures and now.monotonic < self._next_try:
+        if self._flight is None and self._is_cooling(now):
             raise self._unavailable("the provider cannot be reached", now)
         flight = self._fly()
         if not wait:
@@ -147,8 +152,9 @@ class RemoteKeySet:
             snapshot = self.snapshot
             if snapshot is None or snapshot.number > mark or snapshot.fetched.age(now) < _SUSPECT_AGE:
                 return None
-            if not self._budget.is_full(now.monotonic) or not self._budget.take(now.monotonic):
+            if self._is_cooling(now) or not self._budget.is_full(now.monotonic):
                 return None
+            self._budget.take(now.monotonic)
             return self._fly()
 
     def ask(self) -> Flight | None:
@@ -168,9 +174,10 @@ class RemoteKeySet:
             return self._fly()
 
     def pause(self) -> None:
-        """Stop the timer; the next use starts it again."""
+        """Stop the timer, also the one that a fetch under way would set; the next use starts it again."""
         with self._lock:
             self._timer += 1
+            self._used = -math.inf
 
     def next_try_in(self, now: Instant) -> int:
         """Whole seconds until the provider is asked again, at least 1."""
@@ -180,8 +187,12 @@ class RemoteKeySet:
         cause = f" ({self.last_error})" if self.last_error else ""
         return KeysUnavailableError(f"{self.name}: {message}{cause}", retry_after=self.next_try_in(now))
 
+    def _is_cooling(self, now: Instant) -> bool:
+        """Whether the last attempt failed and its backoff still runs."""
+        return self._attempts.failures > 0 and now.monotonic < self._next_try
+
     def _fly_unless_cooling(self, now: Instant) -> None:
-        if not (self._attempts.failures and now.monotonic < self._next_try):
+        if not self._is_cooling(now):
             self._fly()
 
     def _fly(self) -> Flight:
@@ -201,6 +212,10 @@ class RemoteKeySet:
             snapshot = await fetch_snapshot(url, self._options, begun, number, self.snapshot)
         except ProviderError as failure:
             error = failure
+        except asyncio.CancelledError:  # the refresher was stopped, which says nothing about the provider
+            self._flight = None
+            flight.land(error)
+            raise
         else:
             self._succeeded(snapshot)
             flight.land(None)
@@ -218,11 +233,12 @@ class RemoteKeySet:
             if before is None or before.generation != snapshot.generation:
                 self._budget.forget_absent()
             self._arm(snapshot.lifetime.soft * _random.uniform(0.8, 0.9))
-        _report_success(self.name, before, snapshot, recovered)
+        report_success(self.name, before, snapshot, recovered)
 
     def _failed(self, error: ProviderError, begun: Instant) -> None:
         now = Instant.now(self._clock)
-        retry_after = error.retry_after_header if isinstance(error, FetchError) else None
+        cause = error.__cause__ if isinstance(error, DiscoveryError) else error
+        retry_after = cause.retry_after_header if isinstance(cause, FetchError) else None
         gone = isinstance(error, FetchError) and error.status in (404, 410)
         with self._lock:
             snapshot, failures = self.snapshot, self._attempts.failures + 1
@@ -236,10 +252,7 @@ class RemoteKeySet:
         if gone or failures >= 2:
             self._metadata.invalidate()
         if failures == 1:
-            kept = (
-                f"known keys go on for up to {self._options.max_stale:.0f} s" if snapshot else "there are no keys yet"
-            )
-            logger.warning("%s: fetching keys failed, %s: %s", self.name, kept, error)
+            report_failure(self.name, snapshot, error)
 
     def _arm(self, delay: float) -> None:
         """Refresh in ``delay`` seconds, without anybody asking. The lock is held."""
@@ -253,39 +266,24 @@ class RemoteKeySet:
 
         refresher().call_later(delay, ring)
 
+    def _arm_trailing(self, now: Instant) -> None:
+        """Refresh at the next refill: a real rotation is seen then, though nobody asks again."""
+        self._arm(self._budget.next_refill(now.monotonic))
+        self._trailing = self._timer
+
     def _ring(self, timer: int) -> None:
+        now = Instant.now(self._clock)
         with self._lock:
-            if timer == self._timer and self._clock.monotonic() - self._used < _IDLE_AFTER:
+            if timer != self._timer or now.monotonic - self._used >= _IDLE_AFTER:
+                return
+            if timer == self._trailing and not self._budget.take(now.monotonic):
+                self._arm_trailing(now)  # rung a moment too early
+            else:
                 self._fly()
 
     def start_anew_in_child(self) -> None:
         """After a fork: the keys stay, what was under way in the parent is the parent's."""
+        if self._lock.locked():  # in the middle of a change that nobody will end
+            self._budget = UnknownKidBudget(self._options, self._clock.monotonic())
         self._lock = threading.Lock()
         self._flight = None
-
-
-def _report_success(name: str, before: Snapshot | None, after: Snapshot, recovered: int) -> None:
-    if recovered:
-        logger.info("%s: keys can be fetched again after %d failures", name, recovered)
-    if before is not None and before.generation == after.generation:
-        return
-    old = {key.kid for key in before.key_set.keys} if before else set()
-    new = {key.kid for key in after.key_set.keys}
-    logger.info(
-        "%s: %d keys, new %a, gone %a", name, len(new), sorted(map(str, new - old)), sorted(map(str, old - new))
-    )
-    for key in after.key_set.skipped:
-        level = logging.CRITICAL if key.private else logging.INFO
-        logger.log(level, "%s: key %a of its key set is not used: %s", name, (key.kid or "")[:64], key.reason)
-
-
-_all_key_sets: weakref.WeakSet[RemoteKeySet] = weakref.WeakSet()
-
-
-def _start_anew_in_child() -> None:
-    for key_set in list(_all_key_sets):
-        key_set.start_anew_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -13,11 +13,18 @@ import contextlib
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 MAX_CONCURRENT_FETCHES = 16
 Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Forkable(Protocol):
+    """Has locks or work under way that a forked child inherits as they stood, with nobody to end them."""
+
+    def start_anew_in_child(self) -> None: ...  # noqa: D102
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -59,7 +66,7 @@ class Refresher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # a loop itself holds tasks weakly
 
     def run(self, job: Job) -> None:
         """Start ``job`` on the background loop, at most 16 at once. The job reports its own errors."""
@@ -80,8 +87,9 @@ class Refresher:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or self._loop.is_closed():
                 self._loop = _Loop()
+                self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)  # bound to the loop that first waits for it
                 self._thread = threading.Thread(
                     target=self._serve, args=(self._loop,), name="oidcbridge-refresher", daemon=True
                 )
@@ -102,7 +110,7 @@ class Refresher:
 
     def _start(self, job: Job) -> None:
         task = asyncio.get_running_loop().create_task(self._in_slot(job))
-        self._tasks.add(task)  # the loop itself holds tasks weakly
+        self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _in_slot(self, job: Job) -> None:
@@ -112,11 +120,17 @@ class Refresher:
 
 _refresher = Refresher()
 _left_behind: list[Refresher] = []
+_forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
 def refresher() -> Refresher:
     """The process's refresher."""
     return _refresher
+
+
+def start_anew_after_fork(forkable: Forkable) -> None:
+    """Have ``forkable.start_anew_in_child()`` called in every forked child, while it lives."""
+    _forkables.add(forkable)
 
 
 def _start_anew_in_child() -> None:
@@ -125,6 +139,8 @@ def _start_anew_in_child() -> None:
     global _refresher  # noqa: PLW0603
     _left_behind.append(_refresher)
     _refresher = Refresher()
+    for forkable in list(_forkables):
+        forkable.start_anew_in_child()
 
 
 @atexit.register

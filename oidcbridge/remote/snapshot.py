@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
 from oidcbridge.core.keys import KeySet, parse_key_set
 from oidcbridge.core.policy import FetchOptions
+from oidcbridge.errors import DiscoveryError, ProviderError
 from oidcbridge.remote.http import fetch
+
+logger = logging.getLogger("oidcbridge.keys")
 
 _MAX_ETAG_CHARS = 256
 
@@ -43,5 +47,30 @@ async def fetch_snapshot(
     generation = before.generation if before else 0
     if before is None or before.key_set.fingerprints != key_set.fingerprints:
         generation += 1
-    kept_etag = etag if 0 < len(etag) <= _MAX_ETAG_CHARS else None
+    # It goes back in a header, where other characters could not be sent (RFC 9110 section 8.8.3).
+    kept_etag = etag if 0 < len(etag) <= _MAX_ETAG_CHARS and etag.isascii() and etag.isprintable() else None
     return Snapshot(key_set, begun, as_of, lifetime, kept_etag, number, generation)
+
+
+def report_success(name: str, before: Snapshot | None, after: Snapshot, failures: int) -> None:
+    """Log what came and went and what is not used, where the keys have changed; ``failures`` went before."""
+    if failures:
+        logger.info("%s: keys can be fetched again after %d failures", name, failures)
+    if before is not None and before.generation == after.generation:
+        return
+    old = {key.kid for key in before.key_set.keys} if before else set()
+    new = {key.kid for key in after.key_set.keys}
+    logger.info(
+        "%s: %d keys, new %a, gone %a", name, len(new), sorted(map(str, new - old)), sorted(map(str, old - new))
+    )
+    for key in after.key_set.skipped:
+        level = logging.CRITICAL if key.private else logging.INFO
+        logger.log(level, "%s: key %a of its key set is not used: %s", name, (key.kid or "")[:64], key.reason)
+
+
+def report_failure(name: str, kept: Snapshot | None, error: ProviderError) -> None:
+    """Log that a fetch failed, and what goes on with which keys."""
+    then = f"known keys go on for up to {kept.lifetime.max_stale:.0f} s" if kept else "there are no keys yet"
+    # What is wrong with discovery has been logged by `RemoteMetadata` in full, once for each fault.
+    why = "discovery failed" if isinstance(error, DiscoveryError) else str(error)
+    logger.warning("%s: fetching keys failed, %s: %s", name, then, why)

@@ -156,6 +156,7 @@ def test_a_cookie_that_stands_twice_is_a_malformed_request(headers: tuple[str, .
     with pytest.raises(MalformedRequestError, match="'access_token' stands more than once"):
         from_cookies(*headers)
     assert from_cookies("access_token=t; other=u") == Credential("t", "cookie")
+    assert from_cookies("access_token; access_token=t") == Credential("t", "cookie")
 
 
 @pytest.mark.parametrize(

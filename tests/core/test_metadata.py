@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -58,6 +59,8 @@ def test_a_document_becomes_its_fields() -> None:
     )
     assert metadata.document["something_else"] == {"a": (1,)}
     assert "something_else" not in repr(metadata)
+    with pytest.raises(FrozenInstanceError):
+        metadata.issuer = "https://evil.test"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("value", [None, "", 5, True, [], ["https://h"], {}, {"a": "b"}])

@@ -15,6 +15,21 @@ ZERO_ALLOWED = [
     *("request_wait", "max_age", "min_max_age", "max_stale"),
     *("discovery_max_age", "unknown_kid_burst", "negative_kid_ttl"),
 ]
+WEEK = 7 * 86400
+MOST = {
+    "deadline": 300,
+    "connect_timeout": 300,
+    "request_wait": 300,
+    "max_bytes": 2**24,
+    "max_age": WEEK,
+    "max_max_age": WEEK,
+    "max_stale": WEEK,
+    "discovery_max_age": 4 * WEEK,
+    "unknown_kid_burst": 100,
+    "unknown_kid_interval": 3600,
+    "negative_kid_ttl": 3600,
+    "backoff_max": 3600,
+}
 
 
 def options(**arguments: object) -> FetchOptions:
@@ -26,6 +41,7 @@ def test_the_defaults_are_those_that_the_documentation_promises() -> None:
     assert (fetch.deadline, fetch.connect_timeout, fetch.request_wait, fetch.max_bytes) == (5, 2, 2.5, 262_144)
     assert (fetch.min_max_age, fetch.max_age, fetch.max_max_age, fetch.max_stale) == (60, 300, 900, 14_400)
     assert (fetch.unknown_kid_burst, fetch.unknown_kid_interval, fetch.negative_kid_ttl) == (2, 10, 30)
+    assert (fetch.discovery_max_age, fetch.backoff_max) == (86_400, 60)
     assert not fetch.insecure_allow_http
     assert Policy(issuer="i", audiences=None, algorithms=frozenset()).leeway == 60
 
@@ -49,14 +65,16 @@ def test_zero_is_accepted_where_it_means_none(name: str) -> None:
     assert getattr(options(**{name: 0}), name) == 0
 
 
-def test_known_keys_go_on_for_a_week_at_most() -> None:
-    assert FetchOptions(max_stale=7 * 86400).max_stale == 604_800
-    with pytest.raises(ConfigurationError, match="max_stale"):
-        FetchOptions(max_stale=7 * 86400 + 1)
+@pytest.mark.parametrize("name", MOST)
+def test_every_number_has_a_most(name: str) -> None:
+    assert getattr(options(**{name: MOST[name]}), name) == MOST[name]
+    with pytest.raises(ConfigurationError, match=name):
+        options(**{name: MOST[name] + 1})
 
 
 def test_the_shortest_freshness_is_not_above_the_longest() -> None:
     assert FetchOptions(min_max_age=900, max_max_age=900).min_max_age == 900
+    assert FetchOptions(min_max_age=0, max_max_age=0).max_max_age == 0
     with pytest.raises(ConfigurationError, match="min_max_age"):
         FetchOptions(min_max_age=901, max_max_age=900)
 

@@ -1,0 +1,236 @@
+"""Verified tokens are remembered, and a remembered one is good for exactly as long as a fresh look would say so."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from oidcbridge import Principal
+from oidcbridge.core.keys import KeySet, parse_key_set
+from oidcbridge.errors import ExpiredTokenError, KeyNotFoundError, NotYetValidError, TokenError
+from oidcbridge.key_sources import FixedKeySet
+from oidcbridge.testing import Clock, FakeIssuer, FakeKey
+from oidcbridge.token_cache import CachedToken, TokenCache
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1_800_000_000)
+
+
+@pytest.fixture
+def issuer(clock: Clock) -> Iterator[FakeIssuer]:
+    with FakeIssuer(clock=clock, algorithms=("ES256",)).impersonate() as issuer:
+        yield issuer
+
+
+def test_a_remembered_token_gives_the_very_same_principal(issuer: FakeIssuer) -> None:
+    with issuer.verifier() as remembering, issuer.verifier(token_cache=0) as forgetting:
+        token = issuer.mint("ada")
+        assert remembering.verify_now(token) is remembering.verify_now(token)
+        assert forgetting.verify_now(token) is not forgetting.verify_now(token)
+        assert forgetting.verify_now(token) == remembering.verify_now(token)
+
+
+def test_no_two_tokens_are_taken_for_each_other(issuer: FakeIssuer) -> None:
+    with issuer.verifier() as verifier:
+        tokens = {user: issuer.mint(user, issued_ago=0) for user in ("ada", "bob", "eve")}
+        for _ in range(3):
+            for user, token in tokens.items():
+                assert verifier.verify_now(token).user_id == user
+
+
+def test_a_token_changed_by_one_character_is_no_hit(issuer: FakeIssuer) -> None:
+    with issuer.verifier() as verifier:
+        token = issuer.mint("ada")
+        assert verifier.verify_now(token).user_id == "ada"
+        header, payload, signature = token.split(".")
+        changed = [
+            f"{header}.{payload}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}",
+            f"{header}.{payload}.",
+            f"{token}A",
+            f"{token} ",
+            token[:-1],
+            f"{token}.",
+        ]
+        for other in changed:
+            with pytest.raises(TokenError):
+                verifier.verify_now(other)
+        assert verifier.verify_now(token).user_id == "ada"
+
+
+@pytest.mark.parametrize("token_cache", [0, 100])
+def test_a_token_ends_to_the_second_remembered_or_not(issuer: FakeIssuer, clock: Clock, token_cache: int) -> None:
+    with issuer.verifier(token_cache=token_cache) as verifier:
+        token = issuer.mint("ada", expires_in=200)
+        assert verifier.verify_now(token).user_id == "ada"
+        clock.advance(200 + 59)
+        assert verifier.verify_now(token).user_id == "ada"
+        clock.advance(1)
+        with pytest.raises(ExpiredTokenError):
+            verifier.verify_now(token)
+
+
+@pytest.mark.parametrize("token_cache", [0, 100])
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_a_clock_set_back_makes_a_token_too_early_again_remembered_or_not(
+    issuer: FakeIssuer, clock: Clock, token_cache: int, claim: str
+) -> None:
+    with issuer.verifier(token_cache=token_cache) as verifier:
+        start = clock.time()
+        token = issuer.mint("ada", expires_in=3600, claims={"iat": start, claim: start})
+        assert verifier.verify_now(token).user_id == "ada"
+        clock.set_time(start - 60)
+        assert verifier.verify_now(token).user_id == "ada"
+        clock.set_time(start - 61)
+        with pytest.raises(NotYetValidError):
+            verifier.verify_now(token)
+
+
+def test_a_remembered_token_dies_with_its_key_at_once_and_lives_with_it_again(issuer: FakeIssuer, clock: Clock) -> None:
+    with issuer.verifier() as verifier:
+        old_key, token = issuer.signing_key(), issuer.mint("ada")
+        assert verifier.verify_now(token).user_id == "ada"
+        issuer.rotate()
+        issuer.retire()
+        assert verifier.verify_now(issuer.mint("bob")).user_id == "bob"  # brings the set without the old key
+        with pytest.raises(KeyNotFoundError):
+            verifier.verify_now(token)
+        issuer.publish(old_key)
+        issuer.rotate()
+        clock.advance(10)  # the budget for unknown keys is spent by now
+        assert verifier.verify_now(issuer.mint("bob")).user_id == "bob"
+        assert verifier.verify_now(token).user_id == "ada"
+
+
+def test_a_remembered_token_dies_when_its_kid_is_given_to_other_material(issuer: FakeIssuer) -> None:
+    with issuer.verifier() as verifier:
+        token = issuer.mint("ada")
+        assert verifier.verify_now(token).user_id == "ada"
+        issuer.keys[:] = [FakeKey.generate("ES256", kid=issuer.signing_key().kid)]
+        new = issuer.rotate()
+        assert verifier.verify_now(issuer.mint("bob", key=new)).user_id == "bob"
+        with pytest.raises(TokenError):
+            verifier.verify_now(token)
+
+
+def test_a_remembered_token_keeps_its_keys_in_use_so_that_they_stay_fresh(issuer: FakeIssuer, clock: Clock) -> None:
+    with issuer.verifier() as verifier:
+        token = issuer.mint("ada", expires_in=3600)
+        verifier.verify_now(token)
+        clock.advance(301)
+        assert verifier.verify_now(token).user_id == "ada"  # past its age: a fresh look, which starts a refresh
+        for _ in range(1000):
+            if issuer.fetches["jwks"] == 2:
+                break
+            threading.Event().wait(0.005)
+        assert issuer.fetches["jwks"] == 2
+
+
+def test_refusals_are_not_remembered(issuer: FakeIssuer, clock: Clock) -> None:
+    with issuer.verifier() as verifier:
+        early = issuer.mint("ada", claims={"nbf": clock.time() + 100})
+        with pytest.raises(NotYetValidError):
+            verifier.verify_now(early)
+        clock.advance(40)
+        assert verifier.verify_now(early).user_id == "ada"
+
+
+def test_two_verifiers_share_nothing(issuer: FakeIssuer) -> None:
+    with issuer.verifier() as one, issuer.verifier(audience="another-api") as other:
+        token = issuer.mint("ada")
+        assert one.verify_now(token).user_id == "ada"
+        with pytest.raises(TokenError):
+            other.verify_now(token)
+
+
+class TestTokenCache:
+    KEY = FakeKey.generate("ES256")
+
+    @pytest.fixture
+    def keys(self) -> KeySet:
+        return parse_key_set(json.dumps({"keys": [self.KEY.public_jwk()]}).encode())
+
+    def remembered(self, keys: KeySet, user: str = "ada") -> CachedToken:
+        [key] = keys.keys
+        return CachedToken(Principal(user_id=user), FixedKeySet(keys), key.fingerprint, 100.0, 200.0)
+
+    def test_it_holds_so_many_and_forgets_the_one_least_used(self, keys: KeySet) -> None:
+        cache = TokenCache(3)
+        for name in ("a", "b", "c"):
+            cache.put(name, self.remembered(keys, name))
+        assert cache.get("a", 150) is not None
+        cache.put("d", self.remembered(keys, "d"))
+        assert [name for name in "abcd" if cache.get(name, 150)] == ["a", "c", "d"]
+
+    @pytest.mark.parametrize(("now", "hit"), [(99.999, False), (100, True), (199.999, True), (200, False)])
+    def test_it_minds_the_times(self, keys: KeySet, now: float, hit: bool) -> None:
+        cache = TokenCache(3)
+        cache.put("a", self.remembered(keys))
+        assert (cache.get("a", now) is not None) is hit
+
+    def test_text_that_is_no_token_is_no_hit_and_no_crash(self) -> None:
+        cache = TokenCache(3)
+        for text in ("", "\ud800", "é", "a" * 1_000_000):
+            assert cache.get(text, 150) is None
+
+    def test_a_child_forked_in_the_middle_of_a_change_starts_with_an_empty_one(self, keys: KeySet) -> None:
+        cache = TokenCache(3)
+        cache.put("a", self.remembered(keys))
+        cache.start_anew_in_child()
+        assert cache.get("a", 150) is not None
+        cache._lock.acquire()  # as a thread of the parent that is not here any more
+        cache.start_anew_in_child()
+        assert cache.get("a", 150) is None
+        cache.put("a", self.remembered(keys))
+        assert cache.get("a", 150) is not None
+
+
+def test_many_threads_over_a_small_cache_always_see_the_right_user(issuer: FakeIssuer) -> None:
+    tokens = {f"user-{number}": issuer.mint(f"user-{number}") for number in range(20)}
+    forged = [issuer.mint("eve", key=FakeKey.generate("ES256", kid=issuer.signing_key().kid)) for _ in range(5)]
+    wrong: list[object] = []
+    with issuer.verifier(token_cache=7) as verifier:
+        verifier.verify_now(tokens["user-0"])
+
+        def work() -> None:
+            for _ in range(12):
+                wrong.extend(user for user, token in tokens.items() if verifier.verify_now(token).user_id != user)
+                for token in forged:
+                    with suppress(TokenError):
+                        wrong.append(verifier.verify_now(token))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_threads_that_verify_across_a_rotation_refuse_no_good_token(issuer: FakeIssuer) -> None:
+    refused: list[TokenError] = []
+    with issuer.verifier(token_cache=50) as verifier:
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.is_set():
+                try:
+                    verifier.verify_now(issuer.mint("ada"))
+                except TokenError as error:
+                    refused.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            issuer.rotate()
+            verifier.verify_now(issuer.mint("bob"))
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert refused == []
