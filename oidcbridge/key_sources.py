@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from oidcbridge.core.keys import KeySet
-from oidcbridge.errors import KeyNotFoundError
+from oidcbridge.errors import KeyNotFoundError, RevokedTokenError
 from oidcbridge.remote.flight import Flight
 
 
@@ -16,6 +16,7 @@ class KeySource(Protocol):
     def usable(self) -> KeySet | None: ...  # noqa: D102
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet | Flight: ...  # noqa: D102
     def suspect(self, mark: int) -> Flight | None: ...  # noqa: D102
+    def deny(self, kid: str) -> None: ...  # noqa: D102
     def pause(self) -> None: ...  # noqa: D102
 
 
@@ -24,6 +25,7 @@ class FixedKeySet:
 
     def __init__(self, key_set: KeySet) -> None:
         self._key_set = key_set
+        self._denied: frozenset[str] = frozenset()
 
     def mark(self) -> int:
         """No fetch ever begins."""
@@ -34,13 +36,20 @@ class FixedKeySet:
         return self._key_set
 
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet:
-        """The set, where it has the key. Raises `KeyNotFoundError`."""
+        """The set, where it has the key. Raises `KeyNotFoundError` or `RevokedTokenError`."""
+        if kid in self._denied:
+            raise RevokedTokenError(f"the key {kid!a} has been denied by deny_key")
         if not self._key_set.candidates(kid, alg):
             raise KeyNotFoundError(f"no key for kid={kid!a} and alg={alg} among the static keys")
         return self._key_set
 
     def suspect(self, mark: int) -> None:
         """Nothing to fetch."""
+
+    def deny(self, kid: str) -> None:
+        """Use the key of this name no more."""
+        self._denied |= {kid}
+        self._key_set = self._key_set.without(self._denied)
 
     def pause(self) -> None:
         """Nothing runs."""

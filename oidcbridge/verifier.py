@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
 from types import TracebackType
-from typing import NamedTuple, Self, Unpack
+from typing import Self, Unpack
 
 from oidcbridge.arguments import VerifierArguments
-from oidcbridge.core.keys import KeySet
+from oidcbridge.core.freshness import Instant
 from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.core.principal import Principal
 from oidcbridge.core.token import MAX_TOKEN_BYTES, UnverifiedToken, parse_unverified
-from oidcbridge.core.verify import admit, verify
-from oidcbridge.errors import BadSignatureError, ProviderError, UnknownIssuerError, VerifierClosedError
+from oidcbridge.errors import ConfigurationError, ProviderError, UnknownIssuerError, VerifierClosedError
+from oidcbridge.health import IssuerHealth, health_of
 from oidcbridge.key_sources import FixedKeySet, KeySource
 from oidcbridge.remote.discovery import RemoteMetadata
-from oidcbridge.remote.flight import Flight, runs_event_loop
+from oidcbridge.remote.flight import runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import start_anew_after_fork
 from oidcbridge.settings import IssuerSettings, Settings, resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
+from oidcbridge.verification import IssuerAtWork, Steps, verification_steps
 
 logger = logging.getLogger("oidcbridge.verifier")
-
-
-class _Wait(NamedTuple):
-    """What a verification must wait for, and for how many seconds at most."""
-
-    flight: Flight
-    seconds: float
-
-
-#: The steps of one verification: yields what must be waited for, is sent whether that ended in time.
-_Steps = Generator[_Wait, bool, Principal]
-
-
-class _Issuer(NamedTuple):
-    """One configured issuer at work."""
-
-    settings: IssuerSettings
-    keys: KeySource
-    metadata: RemoteMetadata | None
 
 
 class Verifier:
@@ -65,17 +46,23 @@ class Verifier:
             logger.info("issuer %s: provider profile %r", issuer.issuer_url, issuer.profile.name)
 
     @staticmethod
-    def _at_work(issuer: IssuerSettings, settings: Settings) -> _Issuer:
+    def _at_work(issuer: IssuerSettings, settings: Settings) -> IssuerAtWork:
         if issuer.issuer_url is None:
             assert issuer.keys is not None  # noqa: S101 - settings refuse neither issuer nor keys
-            return _Issuer(issuer, FixedKeySet(issuer.keys), None)
-        metadata = RemoteMetadata(issuer.issuer_url, settings.fetch, settings.clock, discovery_url=issuer.discovery_url)
+            return IssuerAtWork(issuer, FixedKeySet(issuer.keys), None)
+        metadata = RemoteMetadata(
+            issuer.issuer_url,
+            settings.fetch,
+            settings.clock,
+            discovery_url=issuer.discovery_url,
+            browser_url=issuer.browser_url,
+        )
         if issuer.keys is not None:
-            return _Issuer(issuer, FixedKeySet(issuer.keys), metadata)
+            return IssuerAtWork(issuer, FixedKeySet(issuer.keys), metadata)
         keys = RemoteKeySet(
             issuer.issuer_url, settings.fetch, settings.clock, jwks_uri=issuer.jwks_uri, metadata=metadata
         )
-        return _Issuer(issuer, keys, metadata)
+        return IssuerAtWork(issuer, keys, metadata)
 
     def __repr__(self) -> str:
         return f"Verifier(issuers={list(self._issuers)})"
@@ -133,6 +120,45 @@ class Verifier:
             if error:
                 raise error.with_traceback(None)
 
+    async def refresh(self, *, force: bool = False) -> None:
+        """Fetch the keys that are not fresh; ``force``: all of them now, whatever budgets and backoffs say.
+
+        For the moment when a provider says that a key is lost: the next request knows. Raises the `ProviderError` of
+        the first issuer that fails; the keys at hand stay.
+        """
+        for keys in self._remote_key_sets():
+            flight = keys.refresh() if force else keys.ask()
+            if flight is None:
+                continue
+            if not await flight.wait(3 * self._settings.fetch.deadline):
+                raise ProviderError(f"{keys.name}: the provider did not answer in time")
+            if flight.error:
+                raise flight.error.with_traceback(None)
+
+    def deny_key(self, kid: str, *, issuer: str | None = None) -> None:
+        """Refuse every token of the key ``kid`` from now on, in this process, whatever the provider publishes.
+
+        Tokens verified before are refused too. ``issuer`` may be left out where only one is configured. Raises
+        `ConfigurationError` for an issuer that is not.
+        """
+        if issuer is None and self._only is None:
+            raise ConfigurationError(f"deny_key needs issuer=, one of {list(self._issuers)}: kid values may be equal")
+        chosen = self._only if issuer is None else self._issuers.get(issuer)
+        if chosen is None:
+            raise ConfigurationError(f"deny_key: {issuer!r} is not among {list(self._issuers)}")
+        chosen.keys.deny(kid)
+        logger.warning("key %a of %s is denied", kid[:64], chosen.settings.issuer_url)
+
+    def health(self) -> tuple[IssuerHealth, ...]:
+        """How each issuer's keys stand. Never asks the provider."""
+        now = Instant.now(self._clock)
+        return tuple(
+            health_of(issuer.keys, now)
+            if isinstance(issuer.keys, RemoteKeySet)
+            else IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=_count(issuer.keys))
+            for issuer in self._issuers.values()
+        )
+
     def start_warming(self) -> None:
         """The same without waiting: the fetches begin, and go on in the background."""
         for keys in self._remote_key_sets():
@@ -168,11 +194,14 @@ class Verifier:
         return tuple(url for url in self._issuers if url is not None)
 
     def metadata(self) -> tuple[IssuerMetadata, ...]:
-        """What is known now of the issuers' discovery documents; asking for the missing ones begins. Never waits."""
+        """What is known now of the issuers' discovery documents; asking for the missing ones begins. Never waits.
+
+        The endpoints are those that a browser reaches (``browser_url``), wherever we ask ourselves.
+        """
         known = []
         for issuer in self._issuers.values():
-            if issuer.metadata is not None and issuer.metadata.current is not None:
-                known.append(issuer.metadata.current)
+            if issuer.metadata is not None and issuer.metadata.for_browsers is not None:
+                known.append(issuer.metadata.for_browsers)
             elif issuer.metadata is not None and not self._closed:
                 issuer.metadata.ask()
         return tuple(known)
@@ -192,49 +221,21 @@ class Verifier:
             return None
         return self._tokens.get(token, self._clock.time())
 
-    def _steps(self, token: str, *, wait: bool) -> _Steps:
-        """One verification, the same for sync and async callers."""
+    def _steps(self, token: str, *, wait: bool) -> Steps:
+        """One verification, the same for sync and async callers, and remembered where it ends well."""
         unverified = parse_unverified(token)
         issuer = self._issuer_of(unverified)
-        policy, keys, header = issuer.settings.policy, issuer.keys, unverified.header
-        now = self._clock.time()
-        mark = keys.mark()
-        key_set = keys.usable()
-        if key_set is None or not key_set.candidates(header.kid, header.alg):
-            admit(unverified, policy, now)  # refuse what no key could save, before any fetch
-            key_set = yield from self._find_keys(unverified, keys, mark, wait=wait)
-        try:
-            verified = verify(unverified, key_set, policy, now)
-        except BadSignatureError:
-            flight = keys.suspect(mark) if wait else None
-            if flight is None or not (yield _Wait(flight, self._settings.fetch.request_wait)):
-                raise
-            renewed = keys.lookup(header.kid, header.alg, unverified.claims.get("iat"), mark, wait=False)
-            if isinstance(renewed, Flight):
-                raise
-            verified = verify(unverified, renewed, policy, now)
+        verified = yield from verification_steps(
+            unverified, issuer, self._clock, self._settings.fetch.request_wait, wait=wait
+        )
         principal = principal_from(verified, issuer.settings.mapping)
         if self._tokens is not None:
-            leeway = policy.leeway
-            cached = CachedToken(
-                principal, keys, verified.key.fingerprint, verified.not_before - leeway, verified.expires_at + leeway
-            )
-            self._tokens.put(token, cached)
+            leeway = issuer.settings.policy.leeway
+            times = (verified.not_before - leeway, verified.expires_at + leeway)
+            self._tokens.put(token, CachedToken(principal, issuer.keys, verified.key.fingerprint, *times))
         return principal
 
-    def _find_keys(
-        self, token: UnverifiedToken, keys: KeySource, mark: int, *, wait: bool
-    ) -> Generator[_Wait, bool, KeySet]:
-        kid, alg, iat = token.header.kid, token.header.alg, token.claims.get("iat")
-        give_up = self._clock.monotonic() + self._settings.fetch.request_wait
-        found = keys.lookup(kid, alg, iat, mark, wait=wait)
-        while isinstance(found, Flight):
-            landed = yield _Wait(found, max(0.0, give_up - self._clock.monotonic()))
-            in_time = landed and self._clock.monotonic() < give_up
-            found = keys.lookup(kid, alg, iat, mark, wait=in_time)
-        return found
-
-    def _issuer_of(self, token: UnverifiedToken) -> _Issuer:
+    def _issuer_of(self, token: UnverifiedToken) -> IssuerAtWork:
         """The configured issuer that the token names, to the letter; with static keys alone there is but one."""
         if self._only is not None and self._only.settings.issuer_url is None:
             return self._only
@@ -248,6 +249,11 @@ class Verifier:
         """After a fork (`oidcbridge.remote.refresher`)."""
         if self._tokens is not None:
             self._tokens.start_anew_in_child()
+
+
+def _count(keys: KeySource) -> int:
+    key_set = keys.usable()
+    return len(key_set.keys) if key_set else 0
 
 
 def _principal_of(end: StopIteration) -> Principal:

@@ -26,7 +26,9 @@ FLOORS = {
     "oidcbridge.stores": 3,
     "oidcbridge.settings": 4,
     "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `token_cache` and `verifier`
+    "oidcbridge.health": 5,  # how an issuer's keys stand
     "oidcbridge.token_cache": 5,
+    "oidcbridge.verification": 5,  # the steps of one verification, without waiting
     "oidcbridge.verifier": 6,
     "oidcbridge.asgi": 7,
     "oidcbridge.fastapi": 8,

@@ -106,6 +106,12 @@ class KeySet:
     def __repr__(self) -> str:
         return f"KeySet({list(self.keys)!r})"
 
+    def without(self, kids: frozenset[str]) -> KeySet:
+        """The same set less the keys of these names; itself where that changes nothing."""
+        if not any(key.kid in kids for key in self.keys):
+            return self
+        return KeySet([key for key in self.keys if key.kid not in kids], self.skipped, any_kid=self._any_kid)
+
     def candidates(self, kid: str | None, alg: str) -> tuple[Key, ...]:
         """The keys that may have signed: at most four. A ``kid`` never falls back to a key of another name."""
         named = self.keys if kid is None or self._any_kid else self._by_kid.get(kid, ())

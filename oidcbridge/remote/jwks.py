@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import threading
-import weakref
+from dataclasses import replace
 from random import SystemRandom
 
 from oidcbridge.core.freshness import (
@@ -24,11 +24,17 @@ from oidcbridge.core.freshness import (
 )
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.policy import Clock, FetchOptions
-from oidcbridge.errors import DiscoveryError, KeyNotFoundError, KeysUnavailableError, ProviderError
+from oidcbridge.errors import (
+    DiscoveryError,
+    KeyNotFoundError,
+    KeysUnavailableError,
+    ProviderError,
+    RevokedTokenError,
+)
 from oidcbridge.remote.discovery import RemoteMetadata
 from oidcbridge.remote.flight import Flight
 from oidcbridge.remote.http import FetchError
-from oidcbridge.remote.refresher import refresher, start_anew_after_fork
+from oidcbridge.remote.refresher import Timer, refresher, start_anew_after_fork
 from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot, report_failure, report_success
 
 logger = logging.getLogger("oidcbridge.keys")
@@ -53,12 +59,13 @@ class RemoteKeySet:
         self._jwks_uri = jwks_uri
         self._metadata = metadata
         self._budget = UnknownKidBudget(options, clock.monotonic())
-        self._attempts = Attempts()
+        self._denied: frozenset[str] = frozenset()
+        self.attempts = Attempts()
         self._flight: Flight | None = None
         self._started = 0
         self._next_try = 0.0
         self._used = -math.inf
-        self._timer = 0
+        self._timer = Timer(self._ring)
         self._trailing = -1
         self._lock = threading.Lock()
         start_anew_after_fork(self)
@@ -72,7 +79,7 @@ class RemoteKeySet:
         snapshot = self.snapshot
         if snapshot is None:
             return State.EMPTY
-        return state_of(snapshot.fetched.age(now), snapshot.lifetime, self._attempts)
+        return state_of(snapshot.fetched.age(now), snapshot.lifetime, self.attempts)
 
     def usable(self) -> KeySet | None:
         """The current set, where known keys may be used without asking anybody."""
@@ -88,8 +95,10 @@ class RemoteKeySet:
         """The set to verify with, or the flight to wait for before asking again with the same ``mark``.
 
         ``wait`` False: never a flight; what would have to be waited for is started, and refused for now.
-        Raises `KeyNotFoundError` or `KeysUnavailableError`.
+        Raises `KeyNotFoundError`, `RevokedTokenError` or `KeysUnavailableError`.
         """
+        if kid in self._denied:
+            raise RevokedTokenError(f"the key {kid!a} has been denied by deny_key")
         now = Instant.now(self._clock)
         self._used = now.monotonic
         with self._lock:
@@ -130,8 +139,8 @@ class RemoteKeySet:
 
         After a failure the backoff is the budget: with the bucket empty, a 401 would blame the token for the outage.
         """
-        if self._flight is None and not self._attempts.failures and not self._budget.take(now.monotonic):
-            if self._trailing != self._timer:  # once, however many ask
+        if self._flight is None and not self.attempts.failures and not self._budget.take(now.monotonic):
+            if self._trailing != self._timer.number:  # once, however many ask
                 logger.warning("%s: too many unknown keys asked for; the next look is due at the refill", self.name)
                 self._arm_trailing(now)
             raise KeyNotFoundError("the key is unknown, and the budget for looking again is spent for now")
@@ -144,6 +153,14 @@ class RemoteKeySet:
         if not wait:
             raise self._unavailable("the keys are being fetched", now)
         return flight
+
+    def deny(self, kid: str) -> None:
+        """Use the key of this name no more, whatever the provider says; what was verified with it is void."""
+        with self._lock:
+            self._denied |= {kid}
+            if self.snapshot is not None:
+                key_set = self.snapshot.key_set.without(self._denied)
+                self.snapshot = replace(self.snapshot, key_set=key_set)
 
     def suspect(self, mark: int) -> Flight | None:
         """A known key did not verify a signature: was its kid given to new material? Rarely worth a fetch."""
@@ -176,7 +193,7 @@ class RemoteKeySet:
     def pause(self) -> None:
         """Stop the timer, also the one that a fetch under way would set; the next use starts it again."""
         with self._lock:
-            self._timer += 1
+            self._timer.cancel()
             self._used = -math.inf
 
     def next_try_in(self, now: Instant) -> int:
@@ -189,7 +206,7 @@ class RemoteKeySet:
 
     def _is_cooling(self, now: Instant) -> bool:
         """Whether the last attempt failed and its backoff still runs."""
-        return self._attempts.failures > 0 and now.monotonic < self._next_try
+        return self.attempts.failures > 0 and now.monotonic < self._next_try
 
     def _fly_unless_cooling(self, now: Instant) -> None:
         if not self._is_cooling(now):
@@ -209,7 +226,9 @@ class RemoteKeySet:
         error: ProviderError = KeysUnavailableError("the fetch was broken off")
         try:
             url = self._jwks_uri or (await self._metadata.get()).jwks_uri or ""
-            snapshot = await fetch_snapshot(url, self._options, begun, number, self.snapshot)
+            snapshot = await fetch_snapshot(
+                url, self._options, begun, number=number, before=self.snapshot, denied=self._denied
+            )
         except ProviderError as failure:
             error = failure
         except asyncio.CancelledError:  # the refresher was stopped, which says nothing about the provider
@@ -227,12 +246,14 @@ class RemoteKeySet:
 
     def _succeeded(self, snapshot: Snapshot) -> None:
         with self._lock:
+            # A key may have been denied while this was under way.
+            snapshot = replace(snapshot, key_set=snapshot.key_set.without(self._denied))
             before, self.snapshot = self.snapshot, snapshot
-            recovered, self._attempts = self._attempts.failures, Attempts()
+            recovered, self.attempts = self.attempts.failures, Attempts()
             self.last_error = self._flight = None
             if before is None or before.generation != snapshot.generation:
                 self._budget.forget_absent()
-            self._arm(snapshot.lifetime.soft * _random.uniform(0.8, 0.9))
+            self._timer.set(snapshot.lifetime.soft * _random.uniform(0.8, 0.9))
         report_success(self.name, before, snapshot, recovered)
 
     def _failed(self, error: ProviderError, begun: Instant) -> None:
@@ -241,42 +262,30 @@ class RemoteKeySet:
         retry_after = cause.retry_after_header if isinstance(cause, FetchError) else None
         gone = isinstance(error, FetchError) and error.status in (404, 410)
         with self._lock:
-            snapshot, failures = self.snapshot, self._attempts.failures + 1
+            snapshot, failures = self.snapshot, self.attempts.failures + 1
             past = snapshot is not None and snapshot.fetched.age(begun) >= snapshot.lifetime.max_stale
-            self._attempts = Attempts(failures, self._attempts.failed_past_max_stale or past)
+            self.attempts = Attempts(failures, self.attempts.failed_past_max_stale or past)
             self.last_error, self._flight = error, None
             ceiling = self._options.backoff_max if snapshot else min(_COLD_BACKOFF_MAX, self._options.backoff_max)
             delay = retry_delay(failures, retry_after, now.wall, _random.random(), ceiling)
             self._next_try = now.monotonic + delay
-            self._arm(delay)
+            self._timer.set(delay)
         if gone or failures >= 2:
             self._metadata.invalidate()
         if failures == 1:
             report_failure(self.name, snapshot, error)
 
-    def _arm(self, delay: float) -> None:
-        """Refresh in ``delay`` seconds, without anybody asking. The lock is held."""
-        self._timer += 1
-        timer, reference = self._timer, weakref.ref(self)
-
-        def ring() -> None:
-            key_set = reference()
-            if key_set is not None:
-                key_set._ring(timer)
-
-        refresher().call_later(delay, ring)
-
     def _arm_trailing(self, now: Instant) -> None:
         """Refresh at the next refill: a real rotation is seen then, though nobody asks again."""
-        self._arm(self._budget.next_refill(now.monotonic))
-        self._trailing = self._timer
+        self._trailing = self._timer.set(self._budget.next_refill(now.monotonic))
 
-    def _ring(self, timer: int) -> None:
+    def _ring(self, number: int) -> None:
+        """The timer rings: refresh without anybody asking, unless nobody has used the keys for long."""
         now = Instant.now(self._clock)
         with self._lock:
-            if timer != self._timer or now.monotonic - self._used >= _IDLE_AFTER:
+            if number != self._timer.number or now.monotonic - self._used >= _IDLE_AFTER:
                 return
-            if timer == self._trailing and not self._budget.take(now.monotonic):
+            if number == self._trailing and not self._budget.take(now.monotonic):
                 self._arm_trailing(now)  # rung a moment too early
             else:
                 self._fly()

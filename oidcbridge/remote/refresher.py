@@ -118,6 +118,35 @@ class Refresher:
             await job()
 
 
+class Timer:
+    """One appointment on the background loop; a later one replaces it. Its owner is held weakly.
+
+    ``ring`` is a bound method that gets the appointment's number, to be compared with ``number`` under a lock: one
+    that has been replaced or cancelled may ring all the same.
+    """
+
+    def __init__(self, ring: Callable[[int], None]) -> None:
+        self.number = 0
+        self._ring = weakref.WeakMethod(ring)
+
+    def set(self, delay: float) -> int:
+        """Ring in ``delay`` seconds; returns the appointment's number."""
+        self.number += 1
+        number, weak_ring = self.number, self._ring
+
+        def ring() -> None:
+            owner_rings = weak_ring()
+            if owner_rings is not None:
+                owner_rings(number)
+
+        refresher().call_later(delay, ring)
+        return number
+
+    def cancel(self) -> None:
+        """No appointment is left."""
+        self.number += 1
+
+
 _refresher = Refresher()
 _left_behind: list[Refresher] = []
 _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()

@@ -31,18 +31,24 @@ class Snapshot:
 
 
 async def fetch_snapshot(
-    url: str, options: FetchOptions, begun: Instant, number: int, before: Snapshot | None
+    url: str,
+    options: FetchOptions,
+    begun: Instant,
+    *,
+    number: int,
+    before: Snapshot | None,
+    denied: frozenset[str],
 ) -> Snapshot:
     """Ask ``url`` for the keys, conditionally where ``before`` has an entity tag (RFC 9110 section 13.1.2).
 
-    Raises a `ProviderError`.
+    Keys named in ``denied`` are left out. Raises a `ProviderError`.
     """
     answer = await fetch(url, options, etag=before.etag if before else None)
     lifetime = Lifetime.of(soft_lifetime(answer.headers, options), options)
     as_of = begun.wall - answer_age(answer.headers)
     if before is not None and answer.status == 304:
-        return Snapshot(before.key_set, begun, as_of, lifetime, before.etag, number, before.generation)
-    key_set = parse_key_set(answer.body)
+        return Snapshot(before.key_set.without(denied), begun, as_of, lifetime, before.etag, number, before.generation)
+    key_set = parse_key_set(answer.body).without(denied)
     etag = answer.headers.get("etag", "")
     generation = before.generation if before else 0
     if before is None or before.key_set.fingerprints != key_set.fingerprints:

@@ -1,0 +1,72 @@
+"""The steps of one verification, without waiting: yields what must be waited for, and is told whether that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+from oidcbridge.core.keys import KeySet
+from oidcbridge.core.policy import Clock
+from oidcbridge.core.principal import Principal
+from oidcbridge.core.token import UnverifiedToken
+from oidcbridge.core.verify import VerifiedToken, admit, verify
+from oidcbridge.errors import BadSignatureError
+from oidcbridge.key_sources import KeySource
+from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.remote.flight import Flight
+from oidcbridge.settings import IssuerSettings
+
+
+class Wait(NamedTuple):
+    """What a verification must wait for, and for how many seconds at most."""
+
+    flight: Flight
+    seconds: float
+
+
+#: What a caller drives: is sent True where the flight ended in time.
+Steps = Generator[Wait, bool, Principal]
+
+
+class IssuerAtWork(NamedTuple):
+    """One configured issuer, with its keys."""
+
+    settings: IssuerSettings
+    keys: KeySource
+    metadata: RemoteMetadata | None
+
+
+def verification_steps(
+    token: UnverifiedToken, issuer: IssuerAtWork, clock: Clock, patience: float, *, wait: bool
+) -> Generator[Wait, bool, VerifiedToken]:
+    """Verify ``token`` with the issuer's keys, waiting for them ``patience`` seconds at most, or not at all."""
+    policy, keys, header = issuer.settings.policy, issuer.keys, token.header
+    now = clock.time()
+    mark = keys.mark()
+    key_set = keys.usable()
+    if key_set is None or not key_set.candidates(header.kid, header.alg):
+        admit(token, policy, now)  # refuse what no key could save, before any fetch
+        key_set = yield from _find_keys(token, keys, mark, clock, patience if wait else None)
+    try:
+        return verify(token, key_set, policy, now)
+    except BadSignatureError:
+        flight = keys.suspect(mark) if wait else None
+        if flight is None or not (yield Wait(flight, patience)):
+            raise
+        renewed = keys.lookup(header.kid, header.alg, token.claims.get("iat"), mark, wait=False)
+        if isinstance(renewed, Flight):
+            raise
+        return verify(token, renewed, policy, now)
+
+
+def _find_keys(
+    token: UnverifiedToken, keys: KeySource, mark: int, clock: Clock, patience: float | None
+) -> Generator[Wait, bool, KeySet]:
+    kid, alg, iat = token.header.kid, token.header.alg, token.claims.get("iat")
+    give_up = clock.monotonic() + (patience or 0.0)
+    found = keys.lookup(kid, alg, iat, mark, wait=patience is not None)
+    while isinstance(found, Flight):
+        landed = yield Wait(found, max(0.0, give_up - clock.monotonic()))
+        in_time = landed and clock.monotonic() < give_up
+        found = keys.lookup(kid, alg, iat, mark, wait=in_time)
+    return found

@@ -1,0 +1,154 @@
+"""What an operator may do: deny a key, force a refresh, ask how the keys stand."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from oidcbridge import ConfigurationError, Issuer, ProviderError, Verifier
+from oidcbridge.asgi.health import health_endpoint
+from oidcbridge.errors import KeyNotFoundError, RevokedTokenError
+from oidcbridge.testing import Clock, FakeIssuer
+
+
+def verify(verifier: Verifier, token: str) -> str:
+    return asyncio.run(verifier.verify(token)).user_id
+
+
+def test_a_denied_key_is_refused_at_once_without_a_fetch_and_the_others_go_on() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        verifier = issuer.verifier()
+        lost, kept = issuer.mint("ada"), issuer.mint("ada", alg="ES256")
+        assert verify(verifier, lost) == verify(verifier, kept) == "ada"
+        verifier.deny_key(issuer.signing_key("RS256").kid)
+        for token in (lost, issuer.mint("ada")):  # seen before, and never seen
+            with pytest.raises(RevokedTokenError):
+                verify(verifier, token)
+        assert verify(verifier, kept) == "ada"
+        assert issuer.fetches["jwks"] == 1
+
+
+def test_a_denied_key_stays_denied_through_refreshes_that_bring_it_back() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        verifier = issuer.verifier()
+        token = issuer.mint("ada")
+        verify(verifier, token)
+        verifier.deny_key(issuer.signing_key("RS256").kid)
+        asyncio.run(verifier.refresh(force=True))
+        issuer.rotate("RS256")
+        assert verify(verifier, issuer.mint("ada")) == "ada"
+        with pytest.raises(RevokedTokenError):
+            verify(verifier, token)
+
+
+def test_a_token_without_a_kid_is_not_verified_with_a_denied_key() -> None:
+    with FakeIssuer(algorithms=("RS256",)).impersonate() as issuer:
+        verifier = issuer.verifier()
+        key = issuer.signing_key("RS256")
+        nameless = issuer.sign({"alg": "RS256"}, json.dumps(claims_for(issuer)).encode(), key)
+        assert verify(verifier, nameless) == "ada"
+        verifier.deny_key(key.kid)
+        with pytest.raises(KeyNotFoundError):
+            verify(verifier, nameless)
+
+
+def claims_for(issuer: FakeIssuer) -> dict[str, Any]:
+    return {"iss": issuer.issuer_url, "aud": issuer.audience, "sub": "ada", "exp": 4_000_000_000}
+
+
+def test_keys_of_one_name_at_two_issuers_are_denied_apart() -> None:
+    first, second = FakeIssuer("https://one.test"), FakeIssuer("https://two.test")
+    with first.impersonate(), second.impersonate():
+        issuers = [
+            Issuer(issuer_url=issuer.issuer_url, audience="agent-api", name=name)
+            for name, issuer in (("one", first), ("two", second))
+        ]
+        verifier = Verifier(issuers=issuers)
+        kid = first.signing_key("RS256").kid
+        with pytest.raises(ConfigurationError, match="issuer="):
+            verifier.deny_key(kid)
+        with pytest.raises(ConfigurationError, match=r"three\.test"):
+            verifier.deny_key(kid, issuer="https://three.test")
+        verifier.deny_key(kid, issuer="https://one.test")
+        with pytest.raises(RevokedTokenError):
+            verify(verifier, first.mint("ada"))
+        assert verify(verifier, second.mint("ada")) == "two:ada"
+
+
+def test_a_static_key_can_be_denied_too() -> None:
+    issuer = FakeIssuer()
+    verifier = Verifier(issuer_url=issuer.issuer_url, audience=issuer.audience, jwks=dict(issuer.jwks()))
+    assert verify(verifier, issuer.mint("ada")) == "ada"
+    verifier.deny_key(issuer.signing_key("RS256").kid)
+    with pytest.raises(RevokedTokenError):
+        verify(verifier, issuer.mint("ada"))
+    assert verify(verifier, issuer.mint("ada", alg="ES256")) == "ada"
+
+
+def test_a_forced_refresh_makes_a_withdrawn_key_die_at_the_next_request() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        verifier = issuer.verifier()
+        token = issuer.mint("ada")
+        verify(verifier, token)
+        issuer.rotate("RS256")
+        issuer.retire()
+        assert verify(verifier, token) == "ada", "the key set at hand is fresh, and still has it"
+        asyncio.run(verifier.refresh())
+        assert issuer.fetches["jwks"] == 1, "nothing to do: the set is fresh"
+        asyncio.run(verifier.refresh(force=True))
+        with pytest.raises(KeyNotFoundError):
+            verify(verifier, token)
+        assert issuer.fetches["jwks"] == 3, "the forced one, and one look for the key that is unknown now"
+
+
+def test_a_forced_refresh_that_fails_says_why_and_keeps_the_keys() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        verifier = issuer.verifier()
+        verify(verifier, issuer.mint("ada"))
+        with issuer.outage(), pytest.raises(ProviderError, match="cannot be reached"):
+            asyncio.run(verifier.refresh(force=True))
+        assert verify(verifier, issuer.mint("ada")) == "ada"
+
+
+def test_health_tells_each_state_and_the_endpoint_is_ready_while_keys_can_be_used() -> None:
+    clock = Clock()
+    with FakeIssuer(clock=clock).impersonate() as issuer:
+        verifier = issuer.verifier()
+        probe = TestClient(health_endpoint(verifier))
+        assert [(health.state, health.usable, health.keys) for health in verifier.health()] == [("empty", False, 0)]
+        assert probe.get("/").status_code == 503
+        verify(verifier, issuer.mint("ada"))
+        (fresh,) = verifier.health()
+        assert (fresh.state, fresh.usable, fresh.keys, fresh.failures, fresh.last_error) == ("fresh", True, 2, 0, None)
+        clock.advance(301)
+        assert verifier.health()[0].state == "stale"
+        with issuer.outage():
+            clock.advance(400)
+            assert verifier.health()[0].state == "expired"
+            assert verify(verifier, issuer.mint("ada")) == "ada", "served while the provider is down"
+            (degraded,) = verifier.health()
+            assert (degraded.state, degraded.usable, degraded.failures) == ("degraded", True, 1)
+            assert degraded.last_error is not None
+            assert degraded.next_try_in is not None
+            assert degraded.stale_budget_left == pytest.approx(4 * 3600 - 701, abs=5)
+            answer = probe.get("/")
+            assert (answer.status_code, answer.json()["ready"]) == (200, True)
+            assert "last_error" not in answer.json()["issuers"][0], "what went wrong is for the log"
+            clock.advance(4 * 3600)
+            with pytest.raises(ProviderError):
+                verify(verifier, issuer.mint("ada"))
+            assert verifier.health()[0].state == "dead"
+            assert probe.get("/").status_code == 503
+        clock.advance(120)
+        assert verify(verifier, issuer.mint("ada")) == "ada"
+        assert verifier.health()[0].state == "fresh"
+        assert issuer.fetches["jwks"] >= 3
+
+
+def test_health_of_static_keys_is_always_ready_and_asks_nobody() -> None:
+    issuer = FakeIssuer()
+    verifier = Verifier(issuer_url=issuer.issuer_url, audience=issuer.audience, jwks=dict(issuer.jwks()))
+    (health,) = verifier.health()
+    assert (health.issuer, health.state, health.usable, health.keys) == (issuer.issuer_url, "static", True, 2)
