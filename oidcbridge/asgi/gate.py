@@ -11,7 +11,7 @@ from oidcbridge.asgi.state import insecure_set_unverified, set_anonymous, set_pr
 from oidcbridge.asgi.token_source import HttpSettings, read_credential
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.token import parse_unverified
-from oidcbridge.errors import MissingCredentialError, OIDCBridgeError, ProviderError
+from oidcbridge.errors import ExpiredTokenError, MissingCredentialError, OIDCBridgeError
 from oidcbridge.verifier import Verifier
 
 logger = logging.getLogger("oidcbridge.asgi")
@@ -27,6 +27,7 @@ class Gate:
         self.settings = settings
         self._insecure_mapping = insecure_mapping
         self.vary = settings.vary.decode("ascii")
+        self._reported: set[str] = set()
 
     async def admit(self, scope: MutableMapping[str, Any]) -> None:
         """Verify the connection's credential and fill its state. Raises an `OIDCBridgeError` where it is refused."""
@@ -46,11 +47,23 @@ class Gate:
         set_principal(scope, await self.verifier.verify(token), token)
 
     def report(self, error: OIDCBridgeError, scope: MutableMapping[str, Any]) -> None:
-        """Say in the log which fault it was. Never the token."""
+        """Say in the log which fault it was. Never the token.
+
+        The first of each kind is a warning, since that is all that shows where logging was never set up, and a service
+        configured wrongly has to say why; the rest are for those who listen.
+        """
         if isinstance(error, MissingCredentialError):
             level = logging.DEBUG
+        elif self._is_new(error):
+            level = logging.WARNING
         else:
-            level = logging.WARNING if isinstance(error, ProviderError) else logging.INFO
+            level = logging.INFO
         if logger.isEnabledFor(level):
             path = ascii(scope.get("path", ""))[:200]
             logger.log(level, "refused %s %s: %s: %s", scope["type"], path, error.code, error)
+
+    def _is_new(self, error: OIDCBridgeError) -> bool:
+        if isinstance(error, ExpiredTokenError) or error.code in self._reported:
+            return False  # an expired token is every day's business
+        self._reported.add(error.code)
+        return True

@@ -1,31 +1,31 @@
-"""An ASGI endpoint for a verifier's health, to be mounted where a readiness probe asks for it."""
+"""An ASGI endpoint for a verifier's health, for readiness probes."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from oidcbridge.verifier import Verifier
 
 
-def health_endpoint(verifier: Verifier) -> ASGIApp:
-    """An app that answers 200 where every issuer's keys can be used, else 503; each issuer's state in the body.
+class HealthEndpoint:
+    """Answers 200 where every issuer's keys can be used, else 503; each issuer's state is in the body.
 
-    ``app.mount("/health/oidc", health_endpoint(app.state.oidcbridge))``, and the path among ``excluded_route_paths``.
-    It asks nobody, and names no key; errors of the provider are in the log, not here. Liveness must not depend on it:
-    restarting an app does not bring its provider back.
+    ``app.add_route("/health/oidc", HealthEndpoint(app.state.oidcbridge))``, and the path among
+    ``excluded_route_paths``. It asks nobody and names no key; what went wrong at the provider is for the log, not for
+    whoever asks here. Liveness must not depend on it: restarting an app does not bring its provider back.
     """
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        issuers = verifier.health()
-        ready = all(issuer.usable for issuer in issuers)
-        shown = [{name: value for name, value in asdict(issuer).items() if name != "last_error"} for issuer in issuers]
-        body = json.dumps({"ready": ready, "issuers": shown})
-        headers = {"Cache-Control": "no-store"}
-        response = Response(body, 200 if ready else 503, headers, media_type="application/json")
-        await response(scope, receive, send)
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
 
-    return answer
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        issuers = [asdict(issuer) for issuer in self._verifier.health()]
+        for issuer in issuers:
+            del issuer["last_error"]
+        ready = all(issuer["usable"] for issuer in issuers)
+        body = {"ready": ready, "issuers": issuers}
+        await JSONResponse(body, 200 if ready else 503, {"Cache-Control": "no-store"})(scope, receive, send)

@@ -141,7 +141,7 @@ def _tenant(claims: Claims, paths: ClaimPaths) -> str | None:
         value = read_path(claims, path)
         if isinstance(value, str) and value:
             return value
-        names = () if isinstance(value, str) else as_names(value)
+        names = as_names(value)
         if names:
             return names[0] if len(names) == 1 else None
     return None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 
 import pytest
 
-from oidcbridge import OIDCMiddleware, TokenSource
+from oidcbridge import OIDCBridgeError, OIDCMiddleware, TokenSource
 from oidcbridge.asgi.gate import Gate
-from oidcbridge.asgi.token_source import resolve_http
+from oidcbridge.asgi.token_source import read_credential, resolve_http
 from oidcbridge.testing import OMIT, FakeIssuer, FakeKey
-from tests.asgi.kit import Headers, Probe, ask, ask_websocket, bearer, cookie, guarded
+from tests.asgi.kit import Headers, Probe, ask, ask_websocket, bearer, cookie, guarded, http_scope
 
 HOSTILE = "x\r\nINFO root: admin logged in\x1b[2J\x00\x85\u2028\u202e\ud7ff😀\tend"
 
@@ -145,15 +146,9 @@ def test_no_token_or_cookie_is_in_any_log_at_debug(issuer: FakeIssuer, caplog: p
 
 
 def test_no_token_is_in_an_error_its_chain_or_a_repr(issuer: FakeIssuer, probe: Probe) -> None:
-    from oidcbridge import OIDCBridgeError
-    from oidcbridge.asgi.token_source import read_credential
-    from tests.asgi.kit import http_scope
-
     sent, secrets = everything_that_can_be_sent(issuer)
     gate = Gate(issuer.verifier(), resolve_http({"token_source": TokenSource.BOTH}))
     shown = [repr(gate), repr(gate.settings), repr(gate.verifier)]
-    import asyncio
-
     for headers in sent:
         scope = http_scope(method="POST", headers=headers)
         try:

@@ -159,6 +159,8 @@ def test_the_bounds_are_the_options() -> None:
     options = FetchOptions(min_max_age=10, max_age=20, max_max_age=30)
     for said, seconds in (("max-age=5", 10), ("max-age=25", 25), ("max-age=35", 30), ("no-cache", 10), ("", 20)):
         assert soft_lifetime({"cache-control": said}, options) == seconds
+    for headers in ({"cache-control": "no-cache"}, {"date": DATE, "expires": "0"}):
+        assert soft_lifetime(headers, FetchOptions(min_max_age=0)) == 0
 
 
 @pytest.mark.parametrize(("age", "seconds"), [("0", 0), ("7", 7), ("9" * 300, 2.0**31), ("", 0), ("-7", 0), ("7.5", 0)])
@@ -207,6 +209,11 @@ def test_retry_after_stands_where_it_is_longer_up_to_five_minutes(retry_after: s
     assert retry_delay(3, retry_after, DATE_WALL, 0.5, 60.0) == wait
 
 
+def test_a_retry_after_that_says_nothing_changes_nothing() -> None:
+    for nothing in ("soon", "", "0", "-5", "Sun, 06 Nov 1984 08:51:37 GMT", None):
+        assert retry_delay(1, nothing, DATE_WALL, 0.5, 60.0) == 0.5
+
+
 @pytest.mark.parametrize(
     ("iat", "conclusive"),
     [
@@ -223,6 +230,7 @@ def test_retry_after_stands_where_it_is_longer_up_to_five_minutes(retry_after: s
 )
 def test_an_old_token_of_an_unknown_key_costs_no_fetch(iat: object, conclusive: bool) -> None:
     assert is_conclusive(iat, as_of=10_000.0) is conclusive
+    assert IAT_TOLERANCE == 900
 
 
 def test_the_budget_is_two_fetches_and_one_more_every_ten_seconds() -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from oidcbridge.core.metadata import MAX_METADATA_BYTES, IssuerMetadata, parse_metadata, well_known_urls
+from oidcbridge.core.metadata import (
+    MAX_METADATA_BYTES,
+    IssuerMetadata,
+    as_browsers_reach,
+    parse_metadata,
+    well_known_urls,
+)
 from oidcbridge.errors import DiscoveryError
 
 ISSUER = "https://id.example.com/realms/acme"
@@ -130,3 +136,70 @@ def test_a_document_may_have_256_kib_and_no_more() -> None:
     assert parse_metadata(most, ISSUER).issuer == ISSUER
     with pytest.raises(DiscoveryError, match="larger than 262144 bytes"):
         parse_metadata(most + b" ", ISSUER)
+
+
+PUBLIC, INSIDE = "https://id.example.com", "http://keycloak:8080"
+ASKED_INSIDE = f"{INSIDE}/realms/acme/{OPENID}"
+
+
+def split(**endpoints: str) -> IssuerMetadata:
+    """What Keycloak answers to one who asks by its internal name; ``endpoints`` say otherwise."""
+    return IssuerMetadata(
+        **{
+            "issuer": ISSUER,
+            "jwks_uri": f"{INSIDE}/certs",
+            "authorization_endpoint": f"{PUBLIC}/auth",
+            "token_endpoint": f"{INSIDE}/token?a=b",
+            "device_authorization_endpoint": f"{INSIDE}/device",
+            "end_session_endpoint": f"{PUBLIC}/logout",
+            **endpoints,
+        }  # type: ignore[arg-type]
+    )
+
+
+def test_endpoints_at_the_internal_name_are_shown_where_the_issuer_is() -> None:
+    seen = as_browsers_reach(split(), discovery_url=ASKED_INSIDE, browser_url=None)
+    assert seen == replace(
+        split(), token_endpoint=f"{PUBLIC}/token?a=b", device_authorization_endpoint=f"{PUBLIC}/device"
+    )
+    assert seen.jwks_uri == f"{INSIDE}/certs", "keys are fetched by us, and no browser asks for them"
+
+
+def test_a_browser_url_stands_for_the_issuers_origin_and_the_internal_one() -> None:
+    seen = as_browsers_reach(split(), discovery_url=ASKED_INSIDE, browser_url="http://localhost:9000/")
+    assert (seen.authorization_endpoint, seen.token_endpoint) == (
+        "http://localhost:9000/auth",
+        "http://localhost:9000/token?a=b",
+    )
+    unsplit = split(token_endpoint=f"{PUBLIC}/token")
+    seen = as_browsers_reach(unsplit, discovery_url=None, browser_url="https://sso.example.com")
+    assert (seen.token_endpoint, seen.end_session_endpoint) == (
+        "https://sso.example.com/token",
+        "https://sso.example.com/logout",
+    )
+
+
+@pytest.mark.parametrize("browser_url", [None, "https://sso.example.com"])
+def test_endpoints_of_other_origins_and_missing_ones_stand(browser_url: str | None) -> None:
+    elsewhere = IssuerMetadata(ISSUER, None, f"{PUBLIC}/auth", "https://oauth.example.net/token")
+    for url in ("https://oauth.example.net/token", "https://id.example.com:8443/token", "https://[/", ""):
+        shown = as_browsers_reach(
+            replace(elsewhere, token_endpoint=url), discovery_url=ASKED_INSIDE, browser_url=browser_url
+        )
+        assert (shown.token_endpoint, shown.end_session_endpoint) == (url, None)
+
+
+def test_where_browsers_are_not_sent_to_the_issuer_nothing_is_moved_there() -> None:
+    # Entra's v1 issuer is sts.windows.net, where nobody can log in; discovery and login are at another origin.
+    entra = IssuerMetadata(
+        issuer="https://sts.windows.net/t/",
+        jwks_uri=None,
+        authorization_endpoint="https://login.microsoftonline.com/t/oauth2/authorize",
+        token_endpoint="https://login.microsoftonline.com/t/oauth2/token",
+    )
+    asked = f"https://login.microsoftonline.com/t/{OPENID}"
+    assert as_browsers_reach(entra, discovery_url=asked, browser_url=None) == entra
+
+
+def test_without_a_split_the_document_stands() -> None:
+    assert as_browsers_reach(split(), discovery_url=None, browser_url=None) == split()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oidcbridge.core.urls import check_url, is_loopback
+from oidcbridge.core.urls import check_url, is_loopback, origin_of
 from oidcbridge.errors import ConfigurationError
 
 
@@ -136,3 +136,25 @@ def test_a_user_name_or_a_fragment_is_refused_and_not_repeated(url: str) -> None
     with pytest.raises(ConfigurationError) as caught:
         check_url(url, name="issuer_url", allow_http=True)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://id.example.com/realms/a?b=c", "https://id.example.com"),
+        ("HTTPS://ID.Example.com:443", "https://id.example.com"),
+        ("http://keycloak:8080/", "http://keycloak:8080"),
+        ("http://h:80/", "http://h"),
+        ("https://h:80/", "https://h:80"),
+        ("http://h:443/", "http://h:443"),
+        ("http://[::1]:8080/a", "http://[::1]:8080"),
+        ("https://user:word@h/", "https://h"),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port_in_one_spelling(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize("url", ["", "/token", "https://", "https://[/", "https://h:x/", "javascript:1", "ftp://h/"])
+def test_what_is_no_http_url_has_no_origin(url: str) -> None:
+    assert origin_of(url) is None

@@ -87,9 +87,10 @@ def test_a_long_algorithm_is_cut_and_escaped_in_the_message() -> None:
 def test_a_token_with_a_shared_secret_from_a_provider_is_explained() -> None:
     with pytest.raises(AlgorithmNotAllowedError, match="choose RS256 or ES256 for this client"):
         judge(token({"alg": "HS256"}))
-    with pytest.raises(AlgorithmNotAllowedError) as caught:
-        admit(token({"alg": "HS256"}), replace(POLICY, issuer=None), NOW)
-    assert "choose" not in str(caught.value)
+    for alg, policy in (("HS256", replace(POLICY, issuer=None)), ("none", POLICY)):
+        with pytest.raises(AlgorithmNotAllowedError, match="is not among") as caught:
+            admit(token({"alg": alg}), policy, NOW)
+        assert "choose" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,13 @@ def test_a_time_that_is_no_number_of_seconds_in_range_is_refused(name: str, valu
 def test_whole_and_broken_seconds_are_both_times(value: float) -> None:
     assert judge(token(nbf=value, iat=value))
     assert judge(token(exp=253402300800, iat=0)) == (253402300800.0, 0)
+
+
+def test_the_message_says_by_how_much_a_time_is_missed() -> None:
+    with pytest.raises(ExpiredTokenError, match="expired 75 s ago"):
+        judge(token(exp=NOW - 75, iat=OMIT))
+    with pytest.raises(NotYetValidError, match="'nbf' lies 75 s in the future"):
+        judge(token(nbf=NOW + 75))
 
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])

@@ -14,20 +14,14 @@ from oidcbridge.fastapi import (
     Dependencies,
     OptionalPrincipal,
     SecurityScopes,
-    SessionId,
     SessionState,
     UserId,
-    current_dependencies,
-    current_principal,
-    current_session_id,
-    current_session_state,
-    current_user_id,
     optional_principal,
     protect,
     require_scopes,
 )
 from oidcbridge.testing import FakeIssuer, auth_header
-from tests.fastapi.kit import get, protected
+from tests.fastapi.kit import add_whoami, get, protected
 
 CLAIMS = {"sid": "login-1", "email": "ada@example.com", "tier": "gold"}
 FULL = {
@@ -37,43 +31,6 @@ FULL = {
     "session_state": {"tier": "gold"},
     "scopes": ["agents:run"],
 }
-
-
-def add_whoami(app: FastAPI) -> FastAPI:
-    @app.get("/types")
-    async def types(
-        principal: CurrentPrincipal,
-        user_id: UserId,
-        session_id: SessionId,
-        dependencies: Dependencies,
-        session_state: SessionState,
-    ) -> dict[str, Any]:
-        assert principal.user_id == user_id
-        return {
-            "user_id": user_id,
-            "session_id": session_id,
-            "dependencies": dependencies,
-            "session_state": session_state,
-            "scopes": list(principal.scopes),
-        }
-
-    @app.get("/functions")
-    def functions(
-        principal: Annotated[Principal, Security(current_principal)],
-        user_id: Annotated[str, Depends(current_user_id)],
-        session_id: Annotated[str | None, Depends(current_session_id)],
-        dependencies: Annotated[dict[str, Any], Depends(current_dependencies)],
-        session_state: Annotated[dict[str, Any], Depends(current_session_state)],
-    ) -> dict[str, Any]:
-        return {
-            "user_id": user_id,
-            "session_id": session_id,
-            "dependencies": dependencies,
-            "session_state": session_state,
-            "scopes": list(principal.scopes),
-        }
-
-    return app
 
 
 @pytest.mark.parametrize("path", ["/types", "/functions"])
@@ -237,61 +194,6 @@ def test_without_a_verifier_a_route_that_asks_is_an_error_that_names_protect_and
             with pytest.raises(ConfigurationError, match=r"oidcbridge\.fastapi\.protect\(app"):
                 get(app, path, token)
     assert ran == []
-
-
-def someone() -> Principal:
-    return Principal(user_id="test-user", session_id="s", dependencies={"a": {"b": 1}}, scopes=("x",))
-
-
-@pytest.mark.parametrize("overridden", [current_principal, optional_principal])
-def test_dependency_overrides_put_a_caller_in_for_tests(issuer: FakeIssuer, overridden: Any) -> None:
-    app = add_whoami(protected(issuer, middleware=False))
-    app.dependency_overrides[overridden] = someone
-    for path in ("/types", "/functions"):
-        assert get(app, path).json() == {
-            "user_id": "test-user",
-            "session_id": "s",
-            "dependencies": {"a": {"b": 1}},
-            "session_state": {},
-            "scopes": ["x"],
-        }
-    app.dependency_overrides.clear()
-    assert get(app, "/types").status_code == 401
-
-
-def test_an_override_needs_no_verifier_at_all() -> None:
-    app = add_whoami(FastAPI())
-    app.dependency_overrides[current_principal] = someone
-    assert get(app, "/types").json()["user_id"] == "test-user"
-
-
-def test_what_an_overridden_caller_is_given_cannot_be_changed_for_the_next(issuer: FakeIssuer) -> None:
-    caller = someone()
-    app = protected(issuer, middleware=False)
-    app.dependency_overrides[current_principal] = lambda: caller
-
-    @app.get("/write")
-    async def write(dependencies: Dependencies) -> dict[str, Any]:
-        before = {name: dict(value) for name, value in dependencies.items()}
-        dependencies["a"]["b"] = 2
-        return before
-
-    assert [get(app, "/write").json() for _ in range(2)] == [{"a": {"b": 1}}] * 2
-
-
-def test_under_the_middleware_an_override_stands_in_for_the_caller_but_opens_nothing(issuer: FakeIssuer) -> None:
-    app = add_whoami(protected(issuer))
-    app.dependency_overrides[current_principal] = someone
-    assert get(app, "/types").status_code == 401
-    found = get(app, "/types", issuer.mint("ada")).json()
-    assert (found["user_id"], found["dependencies"]) == ("test-user", {"a": {"b": 1}})
-
-
-def test_overriding_one_part_leaves_the_others(issuer: FakeIssuer) -> None:
-    app = add_whoami(protected(issuer))
-    app.dependency_overrides[current_session_id] = lambda: "fixed"
-    found = get(app, "/types", issuer.mint("ada", claims=CLAIMS)).json()
-    assert (found["user_id"], found["session_id"]) == ("ada", "fixed")
 
 
 async def tenant(principal: CurrentPrincipal, scopes: SecurityScopes) -> str:

@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from oidcbridge import ConfigurationError, OIDCMiddleware
-from oidcbridge.fastapi import CurrentPrincipal, OptionalPrincipal, UserId, require_scopes
+from oidcbridge.fastapi import CurrentPrincipal, OptionalPrincipal, UserId, protect, require_scopes
 from oidcbridge.testing import FakeIssuer, auth_header
 from tests.fastapi.kit import get, protected
 
@@ -165,8 +165,6 @@ def test_an_open_route_of_an_inner_app_is_still_private_for_the_outer_one(
 
 
 def test_the_same_verifier_inside_and_outside_knows_the_same_caller(issuer: FakeIssuer) -> None:
-    from oidcbridge.fastapi import protect
-
     verifier = issuer.verifier()
     outer, inner = FastAPI(), protect(FastAPI(), verifier, middleware=False)
     outer.add_middleware(OIDCMiddleware, verifier=verifier)

@@ -18,7 +18,6 @@ from oidcbridge.testing import FakeIssuer, auth_header
 from tests.fastapi.kit import get, protected
 
 UI = "https://ui.example.com"
-DOCS = ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"]
 
 
 def add_routes(app: FastAPI) -> FastAPI:
@@ -241,63 +240,6 @@ def test_without_cors_it_is_outermost_so_nothing_runs_for_nobody(issuer: FakeIss
     assert ran == []
     assert get(app, "/x", issuer.mint("ada")).status_code == 404
     assert ran == ["ada"]
-
-
-def test_docs_are_public_unless_they_are_not(issuer: FakeIssuer) -> None:
-    public, private = protected(issuer), protected(issuer, public_docs=False)
-    for path in DOCS:
-        assert get(public, path).status_code == 200, path
-        assert get(public, path + "/").status_code == 401, path
-        assert get(private, path).status_code == 401, path
-        assert get(private, path, issuer.mint("ada")).status_code == 200, path
-    assert get(public, "/docs/x").status_code == 401
-
-
-def test_docs_at_other_addresses_are_public_there_and_only_there(issuer: FakeIssuer) -> None:
-    app = FastAPI(docs_url="/ui", redoc_url=None, openapi_url="/api.json", swagger_ui_oauth2_redirect_url="/ui/back")
-    protected(issuer, app)
-    for path in ("/ui", "/api.json", "/ui/back"):
-        assert get(app, path).status_code == 200, path
-    for path in DOCS:
-        assert get(app, path).status_code == 401, path
-    bare = protected(issuer, FastAPI(openapi_url=None))
-    for path in DOCS:
-        assert get(bare, path).status_code == 401, path
-    hidden = protected(issuer, FastAPI(docs_url=None))
-    assert get(hidden, "/docs/oauth2-redirect").status_code == 401, "nothing is served there, so nothing is public"
-
-
-def test_docs_are_public_below_a_root_path_too(issuer: FakeIssuer) -> None:
-    client = TestClient(protected(issuer), root_path="/api")
-    for path in ("/api/docs", "/api/openapi.json"):
-        assert client.get(path).status_code == 200, path
-    assert client.get("/api/x").status_code == 401
-    assert client.get("/api/openapi.json").json()["servers"] == [{"url": "/api"}]
-
-
-def test_a_mounted_apps_docs_are_not_public(issuer: FakeIssuer) -> None:
-    app = protected(issuer)
-    app.mount("/sub", FastAPI())
-    assert get(app, "/sub/docs").status_code == 401
-    assert get(app, "/sub/docs", issuer.mint("ada")).status_code == 200
-
-
-@pytest.mark.parametrize("public_docs", [True, False])
-def test_exclusions_of_ones_own_stand_beside_the_docs(
-    issuer: FakeIssuer, public_docs: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {
-        "ISSUER_URL": issuer.issuer_url,
-        "AUDIENCE": "agent-api",
-        "EXCLUDED_ROUTE_PATHS": "/open",
-    }.items():
-        monkeypatch.setenv(f"OIDCBRIDGE_{name}", value)
-    from_code = protected(issuer, public_docs=public_docs, excluded_route_paths=["/open"])
-    from_environment = protect(FastAPI(), public_docs=public_docs)
-    for app in map(add_routes, (from_code, from_environment)):
-        assert get(app, "/open").status_code == 200
-        assert get(app, "/docs").status_code == (200 if public_docs else 401)
-        assert get(app, "/maybe").status_code == 401
 
 
 def test_keys_are_fetched_when_the_app_starts_and_two_clients_in_a_row_work(frail_issuer: FakeIssuer) -> None:

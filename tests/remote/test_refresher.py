@@ -68,23 +68,32 @@ def test_stopped_in_the_middle_of_more_jobs_than_it_has_room_for_it_runs_the_nex
     refresher: Refresher,
 ) -> None:
     for _ in range(2):
-        cancelled = threading.Semaphore(0)
-        started = threading.Semaphore(0)
+        fill_and_stop(refresher)
 
-        async def job(started: threading.Semaphore = started, cancelled: threading.Semaphore = cancelled) -> None:
-            started.release()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.release()
 
-        for _ in range(MAX_CONCURRENT_FETCHES + 4):
-            refresher.run(job)
-        for _ in range(MAX_CONCURRENT_FETCHES):
-            assert started.acquire(timeout=PATIENCE)
-        refresher.stop()
-        for _ in range(MAX_CONCURRENT_FETCHES):
-            assert cancelled.acquire(timeout=PATIENCE)
+def fill_and_stop(refresher: Refresher) -> None:
+    started, cancelled = threading.Semaphore(0), threading.Semaphore(0)
+    running: list[asyncio.Event] = []
+
+    async def job() -> None:
+        ended = asyncio.Event()
+        running.append(ended)
+        started.release()
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            cancelled.release()
+            raise
+
+    for _ in range(MAX_CONCURRENT_FETCHES + 4):
+        refresher.run(job)
+    for _ in range(MAX_CONCURRENT_FETCHES):
+        assert started.acquire(timeout=PATIENCE)
+    refresher.call_later(0, running[0].set)
+    assert started.acquire(timeout=PATIENCE)
+    refresher.stop()
+    for _ in range(MAX_CONCURRENT_FETCHES):
+        assert cancelled.acquire(timeout=PATIENCE)
 
 
 def test_a_callback_is_called_in_time_and_on_its_thread(refresher: Refresher) -> None:

@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from oidcbridge import ConfigurationError, Issuer, ProviderError, Verifier
-from oidcbridge.asgi.health import health_endpoint
+from oidcbridge.asgi.health import HealthEndpoint
 from oidcbridge.errors import KeyNotFoundError, RevokedTokenError
-from oidcbridge.testing import Clock, FakeIssuer
+from oidcbridge.fastapi import protect
+from oidcbridge.testing import Clock, FakeIssuer, auth_header
 
 
 def verify(verifier: Verifier, token: str) -> str:
@@ -116,7 +118,7 @@ def test_health_tells_each_state_and_the_endpoint_is_ready_while_keys_can_be_use
     clock = Clock()
     with FakeIssuer(clock=clock).impersonate() as issuer:
         verifier = issuer.verifier()
-        probe = TestClient(health_endpoint(verifier))
+        probe = TestClient(HealthEndpoint(verifier))
         assert [(health.state, health.usable, health.keys) for health in verifier.health()] == [("empty", False, 0)]
         assert probe.get("/").status_code == 503
         verify(verifier, issuer.mint("ada"))
@@ -152,3 +154,20 @@ def test_health_of_static_keys_is_always_ready_and_asks_nobody() -> None:
     verifier = Verifier(issuer_url=issuer.issuer_url, audience=issuer.audience, jwks=dict(issuer.jwks()))
     (health,) = verifier.health()
     assert (health.issuer, health.state, health.usable, health.keys) == (issuer.issuer_url, "static", True, 2)
+
+
+def test_the_health_endpoint_is_a_route_that_needs_no_token() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        app = protect(
+            FastAPI(),
+            issuer_url=issuer.issuer_url,
+            audience=issuer.audience,
+            excluded_route_paths=["/health/oidc"],
+        )
+        app.add_route("/health/oidc", HealthEndpoint(app.state.oidcbridge))
+        client = TestClient(app)  # without its lifespan: nothing has been fetched
+        assert client.get("/health/oidc").json()["issuers"][0]["state"] == "empty"
+        client.get("/", headers=auth_header(issuer.mint("ada")))
+        answer = client.get("/health/oidc")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert answer.json()["issuers"][0]["state"] == "fresh"

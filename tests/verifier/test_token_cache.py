@@ -70,6 +70,7 @@ def test_a_token_ends_to_the_second_remembered_or_not(issuer: FakeIssuer, clock:
         assert verifier.verify_now(token).user_id == "ada"
         clock.advance(200 + 59)
         assert verifier.verify_now(token).user_id == "ada"
+        assert (verifier.verify_now(token) is verifier.verify_now(token)) is (token_cache > 0)
         clock.advance(1)
         with pytest.raises(ExpiredTokenError):
             verifier.verify_now(token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import logging
 from typing import Any
@@ -86,8 +87,23 @@ def test_a_token_of_16_kib_passes_and_a_longer_one_is_refused_before_it_is_looke
         too_long = issuer.mint("ada", claims={"pad": "x" * ((16 * 1024 - bare) * 3 // 4 + 20)})
         with pytest.raises(MalformedTokenError, match="16384"):
             verifier.verify_now(too_long)
+
+
+def test_a_token_that_is_too_long_is_not_even_looked_up(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+
+    def sha256(data: bytes) -> Any:
+        hashed.append(len(data))
+        return hashlib.sha256(data)
+
+    monkeypatch.setattr("oidcbridge.token_cache.sha256", sha256)
+    with issuer.verifier() as verifier:
         with pytest.raises(MalformedTokenError, match="16384"):
-            verifier.verify_now("x" * 50_000_000)
+            verifier.verify_now("x" * 1_000_000)
+        assert hashed == []
+        token = issuer.mint("ada")
+        assert verifier.verify_now(token).user_id == "ada"
+        assert set(hashed) == {len(token)}
 
 
 def test_no_refusal_shows_the_token_or_its_contents(issuer: FakeIssuer, caplog: pytest.LogCaptureFixture) -> None:
