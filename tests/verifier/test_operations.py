@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from oidcbridge import ConfigurationError, Issuer, ProviderError, Verifier
-from oidcbridge.asgi.health import HealthEndpoint
+from oidcbridge.asgi.health import health_endpoint
 from oidcbridge.errors import KeyNotFoundError, RevokedTokenError
 from oidcbridge.fastapi import protect
 from oidcbridge.testing import Clock, FakeIssuer, auth_header
@@ -118,7 +120,7 @@ def test_health_tells_each_state_and_the_endpoint_is_ready_while_keys_can_be_use
     clock = Clock()
     with FakeIssuer(clock=clock).impersonate() as issuer:
         verifier = issuer.verifier()
-        probe = TestClient(HealthEndpoint(verifier))
+        probe = TestClient(Starlette(routes=[Route("/", health_endpoint(verifier))]))
         assert [(health.state, health.usable, health.keys) for health in verifier.health()] == [("empty", False, 0)]
         assert probe.get("/").status_code == 503
         verify(verifier, issuer.mint("ada"))
@@ -164,7 +166,7 @@ def test_the_health_endpoint_is_a_route_that_needs_no_token() -> None:
             audience=issuer.audience,
             excluded_route_paths=["/health/oidc"],
         )
-        app.add_route("/health/oidc", HealthEndpoint(app.state.oidcbridge))
+        app.add_route("/health/oidc", health_endpoint(app.state.oidcbridge))
         client = TestClient(app)  # without its lifespan: nothing has been fetched
         assert client.get("/health/oidc").json()["issuers"][0]["state"] == "empty"
         client.get("/", headers=auth_header(issuer.mint("ada")))

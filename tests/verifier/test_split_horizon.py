@@ -56,7 +56,7 @@ def test_each_issuer_has_its_browser_url(inside: FakeIssuer, browser_url: str | 
         issuer_url=PUBLIC, audience="agent-api", name="acme", discovery_url=DISCOVERY, browser_url=browser_url
     )
     with Verifier(issuers=[issuer]) as verifier:
-        assert verifier.verify_now(inside.mint("ada", claims={"iss": PUBLIC})).user_id == "ada"
+        assert verifier.verify_now(inside.mint("ada", claims={"iss": PUBLIC})).user_id == "acme:ada"
         [metadata] = verifier.metadata()
     assert metadata.authorization_endpoint == f"{origin}/acme/authorize"
     assert metadata.token_endpoint == f"{origin}/token"
