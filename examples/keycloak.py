@@ -13,11 +13,21 @@ import os
 
 from fastapi import FastAPI
 
+from oidcbridge import FetchOptions
 from oidcbridge.fastapi import CurrentPrincipal, protect, require_roles, require_scopes
+
+# In docker/compose.yml browsers and tokens say 127.0.0.1, and this service reaches Keycloak by its container's name.
+# Plain http is let through to that name alone, which only the compose network knows: what is sent stays on this
+# machine, and nobody but the file's own containers is on the way. On any other network somebody may be, and could
+# install signing keys: use https there, and leave insecure_allow_http out.
+discovery_url = os.environ.get("KEYCLOAK_DISCOVERY_URL")
+inside_compose = discovery_url is not None and discovery_url.startswith("http://keycloak:8080/")
 
 app = protect(
     FastAPI(title="Agents"),
     issuer_url=os.environ.get("KEYCLOAK_ISSUER_URL", "http://127.0.0.1:8080/realms/agents"),
+    discovery_url=discovery_url,
+    fetch=FetchOptions(insecure_allow_http=inside_compose),
     audience="agent-api",
     dependencies_claims=["name", "email", "roles", "groups"],
     session_state_claims=["tenant"],

@@ -43,6 +43,7 @@ class IssuerArguments(TypedDict, total=False):
     algorithm: str
     discovery_url: str | None
     jwks_uri: str | None
+    browser_url: str | None
     jwks: Mapping[str, Any] | str | None
     jwks_file: str | os.PathLike[str] | None
     verification_keys: Names | bytes | Sequence[bytes] | None
@@ -85,6 +86,7 @@ class Issuer:
     algorithms: Names | None = None
     discovery_url: str | None = None
     jwks_uri: str | None = None
+    browser_url: str | None = None
     jwks: Mapping[str, Any] | str | None = None
     jwks_file: str | os.PathLike[str] | None = None
     user_id_claim: Names | None = None

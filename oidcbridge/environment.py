@@ -38,6 +38,7 @@ VERIFIER_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "algorithms": _list,
     "discovery_url": _text,
     "jwks_uri": _text,
+    "browser_url": _text,
     "jwks_file": _text,
     "verification_keys": _list,
     "user_id_claim": _list,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.policy import Clock, FetchOptions, Policy
 from oidcbridge.core.static_keys import parse_verification_keys
 from oidcbridge.core.strict_json import thaw
-from oidcbridge.core.urls import check_url
+from oidcbridge.core.urls import check_issuer_urls
 from oidcbridge.environment import VERIFIER_VARIABLES, read_environment
 from oidcbridge.errors import ConfigurationError, KeysUnavailableError
 from oidcbridge.profiles import Profile, profile_for
@@ -42,6 +43,7 @@ class IssuerSettings:
     keys: KeySet | None
     discovery_url: str | None
     jwks_uri: str | None
+    browser_url: str | None
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,7 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
     fetch = arguments.get("fetch", FetchOptions())
     if not isinstance(fetch, FetchOptions):
         raise ConfigurationError("fetch= takes FetchOptions: fetch=FetchOptions(deadline=3.0)")
-    if fetch.ca_file is not None:
-        _read_file(fetch.ca_file, "FetchOptions(ca_file=)")
+    _check_tls_files(fetch)
     token_cache = arguments.get("token_cache", 10_000)
     if isinstance(token_cache, bool) or not isinstance(token_cache, int) or token_cache < 0:
         raise ConfigurationError("token_cache is how many verified tokens are remembered: an int, 0 turns it off")
@@ -85,6 +86,23 @@ def _refuse_unknown(arguments: Mapping[str, Any]) -> None:
     for name in arguments:
         if name not in VerifierArguments.__annotations__ | IssuerArguments.__annotations__:
             raise TypeError(f"Verifier() got an unexpected keyword argument {name!r}")
+
+
+def _check_tls_files(fetch: FetchOptions) -> None:
+    """Read them once now: a mistake shows on the user's line instead of at the first fetch."""
+    for name in ("ca_file", "client_cert_file", "client_key_file"):
+        path = getattr(fetch, name)
+        if path is not None:
+            _read_file(path, f"FetchOptions({name}=)")
+    if fetch.client_cert_file is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_cert_chain(fetch.client_cert_file, fetch.client_key_file, password="")
+        except ssl.SSLError as error:
+            raise ConfigurationError(
+                "FetchOptions(client_cert_file=, client_key_file=) hold no PEM certificate and the unencrypted private"
+                f" key that belongs to it ({error.reason or 'not PEM'})"
+            ) from None
 
 
 def names_a_source(arguments: Mapping[str, Any]) -> bool:
@@ -113,8 +131,7 @@ def _resolve_issuers(arguments: VerifierArguments, fetch: FetchOptions) -> tuple
         )
     leeway = IssuerArguments(leeway=arguments["leeway"]) if "leeway" in arguments else IssuerArguments()
     resolved = [(issuer.name, resolve_issuer({**issuer.arguments(), **leeway}, fetch)) for issuer in issuers]
-    if len(resolved) == 1:
-        return (resolved[0][1],)
+    # Also where there is one: a second must not rename the first one's users.
     return tuple(
         replace(settings, mapping=replace(settings.mapping, user_id_prefix=f"{name}:")) for name, settings in resolved
     )
@@ -124,7 +141,14 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
     """Resolve what is said of one issuer. Raises `ConfigurationError`."""
     issuer_url = arguments.get("issuer_url")
     discovery_url, jwks_uri = arguments.get("discovery_url"), arguments.get("jwks_uri")
-    _check_urls(issuer_url, discovery_url, jwks_uri, fetch)
+    browser_url = arguments.get("browser_url")
+    check_issuer_urls(
+        issuer_url,
+        discovery_url=discovery_url,
+        jwks_uri=jwks_uri,
+        browser_url=browser_url,
+        allow_http=fetch.insecure_allow_http,
+    )
     profile = profile_for(arguments.get("provider", "auto"), issuer_url)
     algorithms = _algorithms(arguments)
     keys = _static_keys(arguments, algorithms)
@@ -143,7 +167,7 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
         rules=profile.rules,
     )
     mapping = _mapping(arguments, profile.mapping, audiences or frozenset())
-    return IssuerSettings(issuer_url, profile, policy, mapping, keys, discovery_url, jwks_uri)
+    return IssuerSettings(issuer_url, profile, policy, mapping, keys, discovery_url, jwks_uri, browser_url)
 
 
 def unverified_mapping(arguments: IssuerArguments) -> ClaimMapping:
@@ -154,28 +178,6 @@ def unverified_mapping(arguments: IssuerArguments) -> ClaimMapping:
     )
     profile = profile_for(arguments.get("provider") or "auto", arguments.get("issuer_url"))
     return _mapping(cast(IssuerArguments, _said(arguments)), profile.mapping, frozenset())
-
-
-def _check_urls(issuer_url: str | None, discovery_url: str | None, jwks_uri: str | None, fetch: FetchOptions) -> None:
-    urls = {"issuer_url": issuer_url, "discovery_url": discovery_url, "jwks_uri": jwks_uri}
-    for name, url in urls.items():
-        if url is not None and not isinstance(url, str):
-            raise ConfigurationError(f"{name} is a string: write {name}=str(…)")
-        if url is not None:
-            check_url(url, name=name, allow_http=fetch.insecure_allow_http)
-    if issuer_url is None:
-        if discovery_url or jwks_uri:
-            raise ConfigurationError("discovery_url and jwks_uri say where an issuer's keys are: write issuer_url too")
-        return
-    if "/.well-known/" in issuer_url:
-        raise ConfigurationError(
-            "issuer_url is a discovery document's address; write the part before '/.well-known/', exactly as the"
-            " document's own 'issuer' says"
-        )
-    if "?" in issuer_url:
-        raise ConfigurationError("issuer_url has no query part (OpenID Connect Discovery section 2)")
-    if "{" in issuer_url:
-        raise ConfigurationError("issuer_url is a template; write your tenant's own issuer")
 
 
 def _algorithms(arguments: IssuerArguments) -> frozenset[str]:

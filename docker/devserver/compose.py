@@ -15,6 +15,9 @@ from devserver.terminal import KeycloakError, step
 
 COMPOSE_FILE = Path(__file__).resolve().parents[1] / "compose.yml"
 
+SERVICE = "keycloak"
+"""The one that is started here; the file also describes an agent service."""
+
 READY_WITHIN = 300.0
 """Seconds until the realms are served: the image builds its configuration at the container's first start."""
 
@@ -44,7 +47,7 @@ class ComposeServer:
         Raises KeycloakError when the engine refuses, or Keycloak is not ready in time.
         """
         record = Record("docker", self._port)
-        self._compose("up", "--detach")
+        self._compose("up", "--detach", SERVICE)
         write_record(self.home, record)
         with ExitStack() as undo, step(f"Starting Keycloak in Docker on {record.base_url}"):
             undo.callback(self.stop, record)
@@ -54,7 +57,7 @@ class ComposeServer:
 
     def is_running(self, record: Record) -> bool:
         """Whether the container runs and answers, or is about to."""
-        return serves_issuer(record) or bool(self._compose("ps", "--quiet").strip())
+        return serves_issuer(record) or bool(self._compose("ps", "--quiet", SERVICE).strip())
 
     def is_ready(self, record: Record) -> bool:
         """Whether Keycloak is up and its realms are imported."""
@@ -73,13 +76,15 @@ class ComposeServer:
     def follow(self, record: Record) -> None:
         """Copy the log to stdout until the container ends."""
         del record
-        subprocess.run([*self._command, "logs", "--follow", "--tail", "0"], env=self._environment(), check=False)
+        subprocess.run(
+            [*self._command, "logs", "--follow", "--tail", "0", SERVICE], env=self._environment(), check=False
+        )
 
     def _wait_until_ready(self, record: Record) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while not self.is_ready(record):
             if time.monotonic() > deadline or not self.is_running(record):
-                log = self._compose("logs", "--tail", "20")
+                log = self._compose("logs", "--tail", "20", SERVICE)
                 raise KeycloakError(f"Keycloak stopped, or was not ready within {READY_WITHIN:.0f} s. Its log:\n{log}")
             time.sleep(1.0)
 

@@ -137,6 +137,7 @@ class LocalServer:
             f"--http-port={port}",
             f"--http-management-port={management_port}",
             f"--hostname=http://127.0.0.1:{port}",
+            "--hostname-backchannel-dynamic=true",  # as in docker/compose.yml, so that both answer alike
             "--cache=local",  # else it opens two cluster ports on all interfaces, whatever --http-host says
             "--log-level=info,io.smallrye.health:warn",  # else each question for its health is a line
         ]

@@ -7,12 +7,13 @@ RFC 8414 section 3.3): a slash, a case or a port more is another issuer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from oidcbridge.core.claims import as_names
 from oidcbridge.core.strict_json import StrictJSONError, parse_json_object
+from oidcbridge.core.urls import origin_of
 from oidcbridge.errors import DiscoveryError
 
 MAX_METADATA_BYTES = 256 * 1024
@@ -63,6 +64,35 @@ def parse_metadata(data: bytes, issuer_url: str) -> IssuerMetadata:
         end_session_endpoint=_text(document, "end_session_endpoint"),
         scopes_supported=as_names(document.get("scopes_supported")),
         document=document,
+    )
+
+
+def as_browsers_reach(
+    metadata: IssuerMetadata, *, discovery_url: str | None, browser_url: str | None
+) -> IssuerMetadata:
+    """The document with the endpoints that a browser or a client outside calls where those reach them.
+
+    A provider that is asked through an internal name may name internal endpoints (Keycloak with
+    ``hostname-backchannel-dynamic`` does so for the token endpoint). What is at the origin of ``discovery_url`` or of
+    the issuer is shown at ``browser_url``; without one, at the issuer's origin, if the authorization endpoint shows
+    that browsers go there. Endpoints of other origins stand.
+    """
+    issuer, asked = origin_of(metadata.issuer), origin_of(discovery_url or metadata.issuer)
+    if browser_url is None and origin_of(metadata.authorization_endpoint or "") != issuer:
+        return metadata
+    outside = urlsplit(browser_url or metadata.issuer)
+
+    def shown(url: str | None) -> str | None:
+        if url is None or origin_of(url) not in (issuer, asked):
+            return url
+        return urlsplit(url)._replace(scheme=outside.scheme, netloc=outside.netloc).geturl()
+
+    return replace(
+        metadata,
+        authorization_endpoint=shown(metadata.authorization_endpoint),
+        token_endpoint=shown(metadata.token_endpoint),
+        device_authorization_endpoint=shown(metadata.device_authorization_endpoint),
+        end_session_endpoint=shown(metadata.end_session_endpoint),
     )
 
 

@@ -112,6 +112,11 @@ class FetchOptions:
     user_agent: str | None = None
     ca_file: str | None = None
     """PEM file of the certificate authorities to trust instead of the system's."""
+    client_cert_file: str | None = None
+    """PEM file of our own certificate and its chain, for a provider that asks for one (mutual TLS). Read for each
+    fetch, so that it may be renewed in place."""
+    client_key_file: str | None = None
+    """PEM file of its private key, unencrypted; without it, the key is in ``client_cert_file`` too."""
     proxy: str | None = field(default=None, repr=False)
     """Proxy URL; without it the usual environment variables are honoured."""
     insecure_allow_http: bool = False
@@ -126,3 +131,10 @@ class FetchOptions:
                 raise ConfigurationError(f"FetchOptions({name}=) is a number from {low:g} to {high:g}")
         if self.min_max_age > self.max_max_age:
             raise ConfigurationError("FetchOptions(min_max_age=) is above max_max_age")
+        if self.client_key_file is not None and self.client_cert_file is None:
+            raise ConfigurationError("FetchOptions(client_key_file=) is the key of a client_cert_file: write that too")
+        if self.client_cert_file is not None and self.http_client is not None:
+            raise ConfigurationError(
+                "FetchOptions(http_client=) builds its own client, which would not use client_cert_file: load the"
+                " certificate there, verify=<SSLContext>"
+            )

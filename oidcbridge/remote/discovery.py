@@ -8,7 +8,7 @@ import math
 from urllib.parse import urlsplit
 
 from oidcbridge.core.freshness import Instant
-from oidcbridge.core.metadata import IssuerMetadata, parse_metadata, well_known_urls
+from oidcbridge.core.metadata import IssuerMetadata, as_browsers_reach, parse_metadata, well_known_urls
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.core.urls import check_url
 from oidcbridge.errors import ConfigurationError, DiscoveryError
@@ -23,12 +23,22 @@ _ASK_INTERVAL = 10.0
 class RemoteMetadata:
     """What ``issuer_url`` says about itself, fetched when asked for and kept for a day.
 
-    ``current`` is the last good document, or None.
+    ``current`` is the last good document, or None; ``for_browsers`` is the same as one outside reaches its endpoints.
     """
 
-    def __init__(self, issuer_url: str, options: FetchOptions, clock: Clock, *, discovery_url: str | None) -> None:
+    def __init__(
+        self,
+        issuer_url: str,
+        options: FetchOptions,
+        clock: Clock,
+        *,
+        discovery_url: str | None,
+        browser_url: str | None = None,
+    ) -> None:
         self.issuer_url = issuer_url
         self.current: IssuerMetadata | None = None
+        self.for_browsers: IssuerMetadata | None = None
+        self._outside = {"discovery_url": discovery_url, "browser_url": browser_url}
         self._urls = (discovery_url,) if discovery_url else well_known_urls(issuer_url)
         self._options = options
         self._clock = clock
@@ -47,15 +57,15 @@ class RemoteMetadata:
         try:
             metadata = parse_metadata((await self._fetch()).body, self.issuer_url)
             self._check_endpoints(metadata)
-        except FetchError as error:
+        except (FetchError, DiscoveryError) as error:
             self._report(str(error))
-            if self.current:
+            if self.current:  # whatever stands in the new one: the old one was good
                 return self.current
+            if isinstance(error, DiscoveryError):
+                raise
             raise DiscoveryError(f"discovery failed: {error}") from error
-        except DiscoveryError as error:
-            self._report(str(error))
-            raise
         self.current, self._fetched, self._reported = metadata, now, None
+        self.for_browsers = as_browsers_reach(metadata, **self._outside)
         return metadata
 
     def ask(self) -> None:

@@ -118,7 +118,7 @@ def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
     # A client for each fetch: minutes lie between two, and a connection kept that long is a stale one.
     return httpx2.AsyncClient(
         transport=transport,
-        verify=_ssl_context(options.ca_file),
+        verify=_ssl_context(options),
         proxy=options.proxy,
         trust_env=not is_loopback(parts.hostname),  # no proxy of the environment leads to this machine itself
         timeout=httpx2.Timeout(options.deadline, connect=options.connect_timeout),
@@ -126,8 +126,17 @@ def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
     )
 
 
-def _ssl_context(ca_file: str | None) -> ssl.SSLContext:
-    return _system_ssl_context() if ca_file is None else ssl.create_default_context(cafile=ca_file)
+def _ssl_context(options: FetchOptions) -> ssl.SSLContext:
+    if options.ca_file is not None:
+        context = ssl.create_default_context(cafile=options.ca_file)
+    elif options.client_cert_file is None:
+        return _system_ssl_context()
+    else:
+        context = httpx2.create_ssl_context()  # one of its own: the shared one shows no certificate
+    if options.client_cert_file is not None:
+        # With a password given, a key that was encrypted meanwhile is an error instead of a prompt on the terminal.
+        context.load_cert_chain(options.client_cert_file, options.client_key_file, password="")
+    return context
 
 
 @lru_cache(maxsize=1)

@@ -146,6 +146,18 @@ def test_keys_without_names_of_their_own_fit_a_token_of_any_kid() -> None:
     assert KeySet(keys).candidates("k", "ES256") == ()
 
 
+def test_a_set_without_denied_names_keeps_the_others_and_is_itself_where_none_is_denied() -> None:
+    key_set = parse(jwk("ES256"), jwk("RS256"), jwk("ES256", 1, kid=OMIT), {"kty": "AKP"})
+    left = key_set.without(frozenset({"ES256-0", "unknown"}))
+    assert [key.kid for key in left.keys] == ["RS256-0", None]
+    assert left.candidates("ES256-0", "ES256") == ()
+    assert left.skipped == key_set.skipped
+    assert key_set.keys[0].fingerprint in key_set.fingerprints - left.fingerprints
+    assert key_set.without(frozenset({"unknown"})) is key_set.without(frozenset()) is key_set
+    nameless = KeySet([only_key("ES256", kid=OMIT)], any_kid=True).without(frozenset({"k"}))
+    assert nameless.candidates("k", "ES256")
+
+
 def test_a_fingerprint_names_material_and_use_and_not_the_kid() -> None:
     key = only_key("ES256")
     assert key.fingerprint == only_key("ES256", kid="renamed").fingerprint
