@@ -30,13 +30,14 @@ class IssuerHealth:
 def health_of(keys: RemoteKeySet, now: Instant) -> IssuerHealth:
     """The health of a remote key set at ``now``."""
     snapshot, state, error = keys.snapshot, keys.state(now), keys.last_error
+    count = len(snapshot.key_set.keys) if snapshot else 0
     failing = keys.attempts.failures > 0
     age = snapshot.fetched.age(now) if snapshot else None
     return IssuerHealth(
         issuer=keys.name,
         state=state.value,
-        usable=state not in (State.EMPTY, State.DEAD),
-        keys=len(snapshot.key_set.keys) if snapshot else 0,
+        usable=count > 0 and state is not State.DEAD,
+        keys=count,
         age=age,
         failures=keys.attempts.failures,
         last_error=str(error) if error else None,

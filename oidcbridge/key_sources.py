@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from oidcbridge.core.keys import KeySet
-from oidcbridge.errors import KeyNotFoundError, RevokedTokenError
+from oidcbridge.core.keys import DeniedKeys, KeySet
+from oidcbridge.errors import ConfigurationError, KeyNotFoundError, RevokedTokenError
 from oidcbridge.remote.flight import Flight
 
 
@@ -25,7 +25,7 @@ class FixedKeySet:
 
     def __init__(self, key_set: KeySet) -> None:
         self._key_set = key_set
-        self._denied: frozenset[str] = frozenset()
+        self._denied = DeniedKeys()
 
     def mark(self) -> int:
         """No fetch ever begins."""
@@ -37,7 +37,7 @@ class FixedKeySet:
 
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet:
         """The set, where it has the key. Raises `KeyNotFoundError` or `RevokedTokenError`."""
-        if kid in self._denied:
+        if kid in self._denied.kids:
             raise RevokedTokenError(f"the key {kid!a} has been denied by deny_key")
         if not self._key_set.candidates(kid, alg):
             raise KeyNotFoundError(f"no key for kid={kid!a} and alg={alg} among the static keys")
@@ -47,8 +47,10 @@ class FixedKeySet:
         """Nothing to fetch."""
 
     def deny(self, kid: str) -> None:
-        """Use the key of this name no more."""
-        self._denied |= {kid}
+        """Use the key of this name no more. Raises `ConfigurationError` where keys have no names."""
+        if self._key_set.any_kid:
+            raise ConfigurationError("static verification_keys have no names to deny; start again without the lost one")
+        self._denied = self._denied.and_kid(kid).as_seen_in(self._key_set)
         self._key_set = self._key_set.without(self._denied)
 
     def pause(self) -> None:

@@ -16,7 +16,7 @@ from oidcbridge.errors import ConfigurationError, ProviderError, UnknownIssuerEr
 from oidcbridge.health import IssuerHealth, health_of
 from oidcbridge.key_sources import FixedKeySet, KeySource
 from oidcbridge.remote.discovery import RemoteMetadata
-from oidcbridge.remote.flight import runs_event_loop
+from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import start_anew_after_fork
 from oidcbridge.settings import IssuerSettings, Settings, resolve
@@ -47,9 +47,9 @@ class Verifier:
 
     @staticmethod
     def _at_work(issuer: IssuerSettings, settings: Settings) -> IssuerAtWork:
-        if issuer.issuer_url is None:
-            assert issuer.keys is not None  # noqa: S101 - settings refuse neither issuer nor keys
+        if issuer.keys is not None:  # given by hand: nobody is ever asked
             return IssuerAtWork(issuer, FixedKeySet(issuer.keys), None)
+        assert issuer.issuer_url is not None  # noqa: S101 - settings refuse neither issuer nor keys
         metadata = RemoteMetadata(
             issuer.issuer_url,
             settings.fetch,
@@ -57,8 +57,6 @@ class Verifier:
             discovery_url=issuer.discovery_url,
             browser_url=issuer.browser_url,
         )
-        if issuer.keys is not None:
-            return IssuerAtWork(issuer, FixedKeySet(issuer.keys), metadata)
         keys = RemoteKeySet(
             issuer.issuer_url, settings.fetch, settings.clock, jwks_uri=issuer.jwks_uri, metadata=metadata
         )
@@ -109,15 +107,10 @@ class Verifier:
         """
         asked = [(keys, keys.ask()) for keys in self._remote_key_sets()]
         for keys, flight in asked:
-            # Three fetches at most: discovery in its two places, then the keys.
-            landed = flight is None or await flight.wait(3 * self._settings.fetch.deadline)
-            if not strict:
-                continue
-            if not landed:
-                raise ProviderError(f"{keys.name}: the provider did not answer in time")
-            # Without a flight the keys are fresh, or the last attempt failed a moment ago.
-            error = flight.error if flight else keys.last_error if keys.usable() is None else None
-            if error:
+            error = await self._outcome(keys, flight)
+            if flight is None and keys.usable() is None:
+                error = keys.last_error  # the last attempt failed a moment ago, and its backoff runs
+            if strict and error:
                 raise error.with_traceback(None)
 
     async def refresh(self, *, force: bool = False) -> None:
@@ -126,14 +119,25 @@ class Verifier:
         For the moment when a provider says that a key is lost: the next request knows. Raises the `ProviderError` of
         the first issuer that fails; the keys at hand stay.
         """
+        asked = []
         for keys in self._remote_key_sets():
+            mark = keys.mark()
             flight = keys.refresh() if force else keys.ask()
-            if flight is None:
-                continue
-            if not await flight.wait(3 * self._settings.fetch.deadline):
-                raise ProviderError(f"{keys.name}: the provider did not answer in time")
-            if flight.error:
-                raise flight.error.with_traceback(None)
+            asked.append((keys, flight, force and keys.mark() == mark))
+        errors = []
+        for keys, flight, joined in asked:
+            error = await self._outcome(keys, flight)
+            if joined and error is None:  # a fetch that had begun before may not show what has happened since
+                error = await self._outcome(keys, keys.refresh())
+            errors.append(error)
+        for error in filter(None, errors):
+            raise error.with_traceback(None)
+
+    async def _outcome(self, keys: RemoteKeySet, flight: Flight | None) -> ProviderError | None:
+        """What went wrong with ``flight``, if anything. Three fetches at most: discovery in two places, then keys."""
+        if flight is None or await flight.wait(3 * self._settings.fetch.deadline):
+            return flight.error if flight else None
+        return ProviderError(f"{keys.name}: the provider did not answer in time")
 
     def deny_key(self, kid: str, *, issuer: str | None = None) -> None:
         """Refuse every token of the key ``kid`` from now on, in this process, whatever the provider publishes.

@@ -23,8 +23,8 @@ from oidcbridge.verifier import Verifier
 GATE = "oidcbridge_gate"
 
 
-def build_gate(verifier: Verifier | None, arguments: MiddlewareArguments, public: Sequence[str] = ()) -> Gate:
-    """The gate for a middleware's arguments; ``public`` paths are excluded beside those that the arguments name.
+def build_gate(verifier: Verifier | None, arguments: MiddlewareArguments, docs: Sequence[str] = ()) -> Gate:
+    """The gate for a middleware's arguments; ``docs`` are pages of the app's own that anybody may read.
 
     Raises `ConfigurationError`; `TypeError` for an unknown argument.
     """
@@ -39,7 +39,7 @@ def build_gate(verifier: Verifier | None, arguments: MiddlewareArguments, public
         raise ConfigurationError(f"verifier= and {min(rest)}= exclude each other; give it to Verifier(…)")
     if verifier is None and not names_a_source(rest):
         http = {**read_environment(HTTP_VARIABLES, os.environ), **http}
-    settings = resolve_http(cast(HttpArguments, http), public)
+    settings = resolve_http(cast(HttpArguments, http), docs)
     if settings.validate:
         return Gate(verifier or Verifier(**rest), settings)
     if verifier is not None:
@@ -64,6 +64,8 @@ class GateMiddleware:
             await self._lifespan(scope, receive, send)
             return
         if kind not in ("http", "websocket"):
+            if self._decide:
+                raise ConfigurationError(f"connections of type {kind!r} cannot be protected; none passes unverified")
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -73,7 +75,7 @@ class GateMiddleware:
             set_undecided(scope)
             await self.app(scope, receive, _private(send, vary, unless_open=state) if kind == "http" else send)
             return
-        if _is_preflight(scope) or is_excluded(scope, gate.settings.excluded):
+        if _is_preflight(scope) or is_excluded(scope, gate.settings.excluded, gate.settings.docs):
             set_anonymous(scope)
             await self.app(scope, receive, send)
             return

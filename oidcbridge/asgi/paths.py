@@ -2,7 +2,7 @@
 
 ``scope["path"]`` below ``root_path`` by whole segments, case-sensitively, exactly or by shell pattern (``*`` crosses
 ``/``, a trailing slash counts). A path that two readers could read in two ways matches nothing: control characters,
-empty or dot segments, a backslash, an encoded separator (also one that was encoded twice).
+empty or dot segments, a backslash, an encoded separator (also dots and separators that were encoded twice or more).
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from typing import Any
 
 from oidcbridge.errors import ConfigurationError
 
-_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.{1,2}(?:/|\Z)|%(?:2f|5c)", re.IGNORECASE)
+_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.{1,2}(?:/|\Z)|%(?:2e|2f|5c|25)", re.IGNORECASE)
 _ENCODED_SEPARATOR = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
 
 
-def compile_exclusions(patterns: Sequence[str], public: Sequence[str] = ()) -> re.Pattern[str] | None:
-    """One expression for all ``excluded_route_paths``, and the ``public`` ones beside. Raises `ConfigurationError`."""
+def compile_exclusions(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    """One expression for all ``excluded_route_paths``. Raises `ConfigurationError`."""
     if isinstance(patterns, str):
         raise ConfigurationError(f'excluded_route_paths is a list: excluded_route_paths=["{patterns}"]')
     for pattern in patterns:
         if not (isinstance(pattern, str) and pattern.startswith(("/", "*"))):
             raise ConfigurationError(f"excluded_route_paths names {pattern!r}; a path begins with '/'")
-    wanted = [*patterns, *public]
-    return re.compile("|".join(map(translate, wanted))) if wanted else None
+    return re.compile("|".join(map(translate, patterns))) if patterns else None
 
 
 def route_path(scope: Mapping[str, Any]) -> str:
@@ -38,11 +37,13 @@ def route_path(scope: Mapping[str, Any]) -> str:
     return path
 
 
-def is_excluded(scope: Mapping[str, Any], excluded: re.Pattern[str] | None) -> bool:
-    """Whether the request goes to a public path."""
-    if excluded is None:
-        return False
+def is_excluded(scope: Mapping[str, Any], excluded: re.Pattern[str] | None, docs: frozenset[str]) -> bool:
+    """Whether the request goes to a public path, or reads one of the app's own ``docs`` pages.
+
+    An app may have routes of its own at those addresses, for other methods or as WebSockets: those are not public.
+    """
     path = route_path(scope)
-    if not excluded.match(path) or _AMBIGUOUS.search(path):
+    is_docs = path in docs and scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+    if not is_docs and (excluded is None or not excluded.match(path)):
         return False
-    return not _ENCODED_SEPARATOR.search(scope.get("raw_path") or b"")
+    return not _AMBIGUOUS.search(path) and not _ENCODED_SEPARATOR.search(scope.get("raw_path") or b"")

@@ -26,6 +26,8 @@ class HttpSettings:
     cookie_name: str = "access_token"
     excluded: Any = None
     """The compiled exclusions, or None where there are none."""
+    docs: frozenset[str] = frozenset()
+    """The app's own documentation pages, public to read."""
     allowed_origins: frozenset[str] = frozenset()
     require_authentication: bool = True
     validate: bool = True
@@ -33,8 +35,8 @@ class HttpSettings:
     """The request headers that the answer depends on (RFC 9110 section 12.5.5)."""
 
 
-def resolve_http(arguments: HttpArguments, public: Sequence[str] = ()) -> HttpSettings:
-    """Check the HTTP side's arguments. ``public``: paths to exclude beside those named. Raises `ConfigurationError`."""
+def resolve_http(arguments: HttpArguments, docs: Sequence[str] = ()) -> HttpSettings:
+    """Check the HTTP side's arguments. ``docs``: pages anybody may read. Raises `ConfigurationError`."""
     source = arguments.get("token_source", TokenSource.HEADER)
     if not isinstance(source, TokenSource):
         raise ConfigurationError("token_source is TokenSource.HEADER, TokenSource.COOKIE or TokenSource.BOTH")
@@ -51,7 +53,8 @@ def resolve_http(arguments: HttpArguments, public: Sequence[str] = ()) -> HttpSe
         token_source=source,
         header=header.lower().encode("ascii"),
         cookie_name=cookie,
-        excluded=compile_exclusions(arguments.get("excluded_route_paths", ()), public),
+        excluded=compile_exclusions(arguments.get("excluded_route_paths", ())),
+        docs=frozenset(docs),
         allowed_origins=_origins(arguments.get("allowed_origins", ())),
         require_authentication=arguments.get("require_authentication", True),
         validate=arguments.get("validate", True),

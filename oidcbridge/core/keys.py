@@ -57,9 +57,9 @@ _PRIMITIVES = {name: JWSRegistry.algorithms[name] for name in ALGORITHMS}
 
 
 class Key:
-    """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` names its material and use."""
+    """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` says which, down to its name."""
 
-    __slots__ = ("_material", "algorithms", "fingerprint", "kid")
+    __slots__ = ("_material", "algorithms", "fingerprint", "kid", "thumbprint")
 
     def __init__(
         self, material: AsymmetricKey | OctKey, *, kid: str | None, algorithms: frozenset[str], use: str
@@ -67,7 +67,8 @@ class Key:
         self._material = material
         self.kid = kid
         self.algorithms = algorithms
-        self.fingerprint = f"{material.thumbprint()}:{','.join(sorted(algorithms))}:{use}"
+        self.thumbprint = material.thumbprint()
+        self.fingerprint = f"{self.thumbprint}:{','.join(sorted(algorithms))}:{use}:{kid}"
 
     def __repr__(self) -> str:
         return f"Key(kid={self.kid!r}, algorithms={sorted(self.algorithms)})"
@@ -85,16 +86,32 @@ class SkippedKey(NamedTuple):
     private: bool = False
 
 
+class DeniedKeys(NamedTuple):
+    """Keys that are used no more: by name, and by material, since a lost key may be published under another name."""
+
+    kids: frozenset[str] = frozenset()
+    thumbprints: frozenset[str] = frozenset()
+
+    def and_kid(self, kid: str) -> DeniedKeys:
+        """These, and the key of that name."""
+        return self._replace(kids=self.kids | {kid})
+
+    def as_seen_in(self, key_set: KeySet) -> DeniedKeys:
+        """These, with the material that the denied names have in ``key_set``."""
+        material = {key.thumbprint for key in key_set.keys if key.kid in self.kids}
+        return self._replace(thumbprints=self.thumbprints | material) if material else self
+
+
 class KeySet:
     """An immutable set of keys; replaced whole, never changed.
 
     ``any_kid``: the keys have no names of their own (an operator's PEM text), so a token's ``kid`` rules none out.
     """
 
-    __slots__ = ("_any_kid", "_by_kid", "fingerprints", "keys", "skipped")
+    __slots__ = ("_by_kid", "any_kid", "fingerprints", "keys", "skipped")
 
     def __init__(self, keys: Iterable[Key], skipped: Iterable[SkippedKey] = (), *, any_kid: bool = False) -> None:
-        self._any_kid = any_kid
+        self.any_kid = any_kid
         self.keys = tuple(keys)
         self.skipped = tuple(skipped)
         self.fingerprints = frozenset(key.fingerprint for key in self.keys)
@@ -106,15 +123,14 @@ class KeySet:
     def __repr__(self) -> str:
         return f"KeySet({list(self.keys)!r})"
 
-    def without(self, kids: frozenset[str]) -> KeySet:
-        """The same set less the keys of these names; itself where that changes nothing."""
-        if not any(key.kid in kids for key in self.keys):
-            return self
-        return KeySet([key for key in self.keys if key.kid not in kids], self.skipped, any_kid=self._any_kid)
+    def without(self, denied: DeniedKeys) -> KeySet:
+        """The same set less the denied keys; itself where that changes nothing."""
+        kept = [key for key in self.keys if key.kid not in denied.kids and key.thumbprint not in denied.thumbprints]
+        return self if len(kept) == len(self.keys) else KeySet(kept, self.skipped, any_kid=self.any_kid)
 
     def candidates(self, kid: str | None, alg: str) -> tuple[Key, ...]:
         """The keys that may have signed: at most four. A ``kid`` never falls back to a key of another name."""
-        named = self.keys if kid is None or self._any_kid else self._by_kid.get(kid, ())
+        named = self.keys if kid is None or self.any_kid else self._by_kid.get(kid, ())
         if len(named) == 1:  # the usual case, without building a tuple
             return named if alg in named[0].algorithms else ()
         return tuple(key for key in named if alg in key.algorithms)[:MAX_CANDIDATES]

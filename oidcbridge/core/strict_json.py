@@ -7,7 +7,7 @@ Rules (RFC 8259, RFC 7515 section 4, RFC 7519 section 4, RFC 8725 section 3.7)::
     member names  unique at every depth              two readers of a doubled name see two tokens
     numbers       finite, integers up to 20 digits   NaN, 1e999 and 5,000 digits have no JSON meaning
     strings       no lone surrogates                 they cannot be encoded again
-    nesting       at most 512 brackets in all        a bound without walking the tree
+    nesting       at most 512 brackets, 32 deep      what is deeper cannot even be shown or copied
 
 Objects come back as mapping proxies and arrays as tuples, so nothing parsed from a token can be changed later.
 """
@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 MAX_BRACKETS = 512
+MAX_DEPTH = 32
 MAX_DIGITS = 20
 _MAX_SHARED_CHARS = 64
 
@@ -32,12 +33,15 @@ class StrictJSONError(ValueError):
 
 def parse_json_object(data: bytes) -> Mapping[str, Any]:
     """Parse ``data`` as one JSON object under the rules above, or raise `StrictJSONError`."""
-    if data.count(b"{") + data.count(b"[") > MAX_BRACKETS:
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > MAX_BRACKETS:
         raise StrictJSONError(f"more than {MAX_BRACKETS} brackets")
     try:
         value = _DECODER.decode(data.decode("utf-8"))
         if b"\\u" in data:
             _refuse_lone_surrogates(value)
+        if brackets > MAX_DEPTH:  # with fewer it cannot be deeper
+            _refuse_depth(value, MAX_DEPTH)
     except StrictJSONError:
         raise
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -116,6 +120,14 @@ def _refuse_lone_surrogates(value: Any) -> None:
     elif type(value) is tuple:
         for member in value:
             _refuse_lone_surrogates(member)
+
+
+def _refuse_depth(value: Any, left: int) -> None:
+    if type(value) is MappingProxyType or type(value) is tuple:
+        if not left:
+            raise StrictJSONError(f"nested deeper than {MAX_DEPTH}")
+        for member in value.values() if type(value) is MappingProxyType else value:
+            _refuse_depth(member, left - 1)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)

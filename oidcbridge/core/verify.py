@@ -175,5 +175,7 @@ def _check_rfc9068_claims(claims: Mapping[str, Any]) -> None:
 
 
 def _shown(value: object) -> str:
-    """A claim's value for the log: escaped and short."""
-    return ascii(value)[:200]
+    """A claim's value for the log: escaped and short; of what holds other values, the type alone."""
+    plain = value is None or isinstance(value, str | int | float)
+    flat = isinstance(value, tuple) and all(isinstance(member, str) for member in value)
+    return ascii(value)[:200] if plain or flat else f"<{type(value).__name__}>"

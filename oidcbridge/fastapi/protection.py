@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TypeVar, Unpack
 
@@ -15,6 +16,8 @@ from oidcbridge.asgi.responses import OIDCHTTPException, answer_error
 from oidcbridge.errors import ConfigurationError, OIDCBridgeError
 from oidcbridge.fastapi.openapi import install_openapi
 from oidcbridge.verifier import Verifier
+
+logger = logging.getLogger("oidcbridge.fastapi")
 
 App = TypeVar("App", bound=FastAPI)
 
@@ -42,7 +45,7 @@ def protect(
         raise ConfigurationError("this app is protected already; for several issuers write issuers=[…] in one call")
     if app.middleware_stack is not None:
         raise ConfigurationError("this app has started already; call protect where the app is made")
-    gate = build_gate(verifier, arguments, public=_docs_paths(app) if public_docs else ())
+    gate = build_gate(verifier, arguments, docs=_docs_paths(app) if public_docs else ())
     app.state.oidcbridge = gate.verifier
     setattr(app.state, GATE, gate)
     app.user_middleware.insert(_place(app.user_middleware), Middleware(GateMiddleware, gate, decide=middleware))
@@ -67,7 +70,18 @@ def _docs_paths(app: FastAPI) -> list[str]:
 
 
 def _place(stack: Sequence[Middleware]) -> int:
-    """Outermost, but inside a CORSMiddleware that is there already: a browser has to be able to read our 401."""
+    """Outermost, but inside a CORSMiddleware that is there already: a browser has to be able to read our 401.
+
+    What stands outside that one stays outside of the protection too, and is named in the log.
+    """
     classes: list[object] = [entry.cls for entry in stack]
     within = [at for at, cls in enumerate(classes) if isinstance(cls, type) and issubclass(cls, CORSMiddleware)]
-    return within[-1] + 1 if within else 0
+    place = within[-1] + 1 if within else 0
+    outside = [getattr(cls, "__name__", str(cls)) for at, cls in enumerate(classes[:place]) if at not in within]
+    if outside:
+        logger.warning(
+            "%s stand outside of CORSMiddleware and so outside of the protection: what they answer needs no token."
+            " Call protect before adding them, or add CORSMiddleware last",
+            ", ".join(outside),
+        )
+    return place

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from oidcbridge.errors import ProviderError
+
 
 class Flight:
     """One piece of work in the background that any number of callers wait for, on any loop or thread.
@@ -21,14 +23,14 @@ class Flight:
         self._future: Future[None] = Future()
         self._lock = threading.Lock()
         self._signals: dict[object, tuple[Any, Callable[[], object]]] = {}  # each loop's own, and what sets it
-        self.error: Exception | None = None
+        self.error: ProviderError | None = None
 
     @property
     def done(self) -> bool:
         """Whether it has ended."""
         return self._future.done()
 
-    def land(self, error: Exception | None) -> None:
+    def land(self, error: ProviderError | None) -> None:
         """End the flight and wake everybody; a second call changes nothing."""
         with self._lock:
             if self._future.done():

@@ -22,7 +22,7 @@ from oidcbridge.core.freshness import (
     retry_delay,
     state_of,
 )
-from oidcbridge.core.keys import KeySet
+from oidcbridge.core.keys import DeniedKeys, KeySet
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.errors import (
     DiscoveryError,
@@ -59,7 +59,7 @@ class RemoteKeySet:
         self._jwks_uri = jwks_uri
         self._metadata = metadata
         self._budget = UnknownKidBudget(options, clock.monotonic())
-        self._denied: frozenset[str] = frozenset()
+        self._denied = DeniedKeys()
         self.attempts = Attempts()
         self._flight: Flight | None = None
         self._started = 0
@@ -97,7 +97,7 @@ class RemoteKeySet:
         ``wait`` False: never a flight; what would have to be waited for is started, and refused for now.
         Raises `KeyNotFoundError`, `RevokedTokenError` or `KeysUnavailableError`.
         """
-        if kid in self._denied:
+        if kid in self._denied.kids:
             raise RevokedTokenError(f"the key {kid!a} has been denied by deny_key")
         now = Instant.now(self._clock)
         self._used = now.monotonic
@@ -157,8 +157,9 @@ class RemoteKeySet:
     def deny(self, kid: str) -> None:
         """Use the key of this name no more, whatever the provider says; what was verified with it is void."""
         with self._lock:
-            self._denied |= {kid}
+            self._denied = self._denied.and_kid(kid)
             if self.snapshot is not None:
+                self._denied = self._denied.as_seen_in(self.snapshot.key_set)
                 key_set = self.snapshot.key_set.without(self._denied)
                 self.snapshot = replace(self.snapshot, key_set=key_set)
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
-from oidcbridge.core.keys import KeySet, parse_key_set
+from oidcbridge.core.keys import DeniedKeys, KeySet, parse_key_set
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.errors import DiscoveryError, ProviderError
 from oidcbridge.remote.http import fetch
@@ -37,18 +37,19 @@ async def fetch_snapshot(
     *,
     number: int,
     before: Snapshot | None,
-    denied: frozenset[str],
+    denied: DeniedKeys,
 ) -> Snapshot:
     """Ask ``url`` for the keys, conditionally where ``before`` has an entity tag (RFC 9110 section 13.1.2).
 
-    Keys named in ``denied`` are left out. Raises a `ProviderError`.
+    ``denied`` keys are left out. Raises a `ProviderError`.
     """
     answer = await fetch(url, options, etag=before.etag if before else None)
     lifetime = Lifetime.of(soft_lifetime(answer.headers, options), options)
     as_of = begun.wall - answer_age(answer.headers)
     if before is not None and answer.status == 304:
         return Snapshot(before.key_set.without(denied), begun, as_of, lifetime, before.etag, number, before.generation)
-    key_set = parse_key_set(answer.body).without(denied)
+    key_set = parse_key_set(answer.body)
+    key_set = key_set.without(denied.as_seen_in(key_set))
     etag = answer.headers.get("etag", "")
     generation = before.generation if before else 0
     if before is None or before.key_set.fingerprints != key_set.fingerprints:

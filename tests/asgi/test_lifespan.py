@@ -166,23 +166,6 @@ def test_without_validation_there_is_nothing_to_fetch_and_the_app_starts() -> No
         assert client.get("/x").status_code == 200
 
 
-def test_other_kinds_of_scope_pass_untouched(issuer: FakeIssuer) -> None:
-    seen: list[Scope] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope)
-
-    async def nothing() -> Message:
-        raise AssertionError("nobody asked")
-
-    async def unheard(message: Message) -> None:
-        raise AssertionError(f"nobody sent {message}")
-
-    scope: Scope = {"type": "webtransport", "path": "/x"}
-    asyncio.run(guarded(issuer, app)(scope, nothing, unheard))
-    assert seen == [{"type": "webtransport", "path": "/x"}]
-
-
 def test_a_lifespan_that_fails_in_the_app_keeps_its_own_word(issuer: FakeIssuer) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

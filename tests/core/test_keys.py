@@ -12,6 +12,7 @@ from oidcbridge.core.keys import (
     ASYMMETRIC_ALGORITHMS,
     HMAC_ALGORITHMS,
     MAX_CANDIDATES,
+    DeniedKeys,
     Key,
     KeySet,
     parse_key_set,
@@ -146,22 +147,41 @@ def test_keys_without_names_of_their_own_fit_a_token_of_any_kid() -> None:
     assert KeySet(keys).candidates("k", "ES256") == ()
 
 
-def test_a_set_without_denied_names_keeps_the_others_and_is_itself_where_none_is_denied() -> None:
+def test_denied_keys_leave_a_set_and_the_others_stay() -> None:
     key_set = parse(jwk("ES256"), jwk("RS256"), jwk("ES256", 1, kid=OMIT), {"kty": "AKP"})
-    left = key_set.without(frozenset({"ES256-0", "unknown"}))
+    left = key_set.without(DeniedKeys().and_kid("ES256-0").and_kid("unknown"))
     assert [key.kid for key in left.keys] == ["RS256-0", None]
     assert left.candidates("ES256-0", "ES256") == ()
     assert left.skipped == key_set.skipped
     assert key_set.keys[0].fingerprint in key_set.fingerprints - left.fingerprints
-    assert key_set.without(frozenset({"unknown"})) is key_set.without(frozenset()) is key_set
-    nameless = KeySet([only_key("ES256", kid=OMIT)], any_kid=True).without(frozenset({"k"}))
-    assert nameless.candidates("k", "ES256")
+    for nothing in (DeniedKeys(), DeniedKeys().and_kid("unknown"), DeniedKeys(thumbprints=frozenset({"unknown"}))):
+        assert key_set.without(nothing) is key_set
 
 
-def test_a_fingerprint_names_material_and_use_and_not_the_kid() -> None:
+def test_a_denied_key_stays_denied_under_another_name() -> None:
+    denied = DeniedKeys().and_kid("ES256-0").as_seen_in(parse(jwk("ES256"), jwk("RS256")))
+    renamed = parse(jwk("ES256", kid="renamed"), jwk("RS256"))
+    assert [key.kid for key in renamed.without(denied).keys] == ["RS256-0"]
+    assert denied.as_seen_in(renamed) == denied
+    other = DeniedKeys().and_kid("unknown")
+    assert other.as_seen_in(renamed) is other
+    assert renamed.without(other) is renamed
+
+
+def test_denying_a_name_leaves_keys_without_names_usable() -> None:
+    nameless = KeySet([only_key("ES256", kid=OMIT), only_key("RS256", kid=OMIT)], any_kid=True)
+    assert nameless.without(DeniedKeys().and_kid("k")).candidates("k", "ES256")
+    left = nameless.without(DeniedKeys(thumbprints=frozenset({nameless.keys[0].thumbprint})))
+    assert left.candidates("k", "ES256") == ()
+    assert left.candidates("k", "RS256")
+
+
+def test_a_fingerprint_names_material_use_and_kid() -> None:
     key = only_key("ES256")
-    assert key.fingerprint == only_key("ES256", kid="renamed").fingerprint
-    assert key.fingerprint != parse(jwk("ES256", 1)).keys[0].fingerprint
+    assert key.fingerprint == only_key("ES256").fingerprint
+    assert key.fingerprint != only_key("ES256", kid="renamed").fingerprint
+    assert key.thumbprint == only_key("ES256", kid="renamed").thumbprint
+    assert key.fingerprint != parse(jwk("ES256", 1, kid=key.kid)).keys[0].fingerprint
     assert only_key("RS256", alg="RS256").fingerprint != only_key("RS256", alg="PS256").fingerprint
     assert parse(jwk("ES256"), jwk("RS256")).fingerprints == {key.fingerprint, only_key("RS256").fingerprint}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import FrozenInstanceError
 
+import httpx2
 import pytest
 
 from oidcbridge.core.policy import Clock, FetchOptions, Policy
@@ -77,6 +78,15 @@ def test_the_shortest_freshness_is_not_above_the_longest() -> None:
     assert FetchOptions(min_max_age=0, max_max_age=0).max_max_age == 0
     with pytest.raises(ConfigurationError, match="min_max_age"):
         FetchOptions(min_max_age=901, max_max_age=900)
+
+
+def test_a_client_certificate_comes_with_its_key_and_with_our_own_client() -> None:
+    assert FetchOptions(client_cert_file="both.pem").client_key_file is None
+    assert FetchOptions(client_cert_file="cert.pem", client_key_file="key.pem").client_cert_file == "cert.pem"
+    with pytest.raises(ConfigurationError, match="is the key of a client_cert_file"):
+        FetchOptions(client_key_file="key.pem")
+    with pytest.raises(ConfigurationError, match="builds its own client"):
+        FetchOptions(client_cert_file="both.pem", http_client=httpx2.AsyncClient)
 
 
 def test_options_and_policies_are_frozen_and_hide_the_proxys_password() -> None:

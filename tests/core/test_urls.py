@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oidcbridge.core.urls import check_url, is_loopback, origin_of
+from oidcbridge.core.urls import check_issuer_urls, check_url, is_loopback, origin_of
 from oidcbridge.errors import ConfigurationError
 
 
@@ -158,3 +158,56 @@ def test_an_origin_is_scheme_host_and_port_in_one_spelling(url: str, origin: str
 @pytest.mark.parametrize("url", ["", "/token", "https://", "https://[/", "https://h:x/", "javascript:1", "ftp://h/"])
 def test_what_is_no_http_url_has_no_origin(url: str) -> None:
     assert origin_of(url) is None
+
+
+ISSUER = "https://id.example.com/realms/acme"
+
+
+def check_issuer(**urls: object) -> None:
+    named = {"issuer_url": ISSUER, "discovery_url": None, "jwks_uri": None, "browser_url": None, "allow_http": False}
+    check_issuer_urls(**{**named, **urls})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["issuer_url", "discovery_url", "jwks_uri", "browser_url"])
+def test_each_url_of_an_issuer_is_checked_under_its_own_name(name: str) -> None:
+    check_issuer(**{name: "https://h"})
+    check_issuer(**{name: "http://h", "allow_http": True})
+    for wrong in ("http://h", "ftp://h", "https://h/#x", "https://u@h", 5, True, ["https://h"]):
+        with pytest.raises(ConfigurationError, match=f"^{name} "):
+            check_issuer(**{name: wrong})
+
+
+def test_the_message_says_what_plain_http_would_let_a_stranger_do() -> None:
+    with pytest.raises(ConfigurationError, match="could install signing keys"):
+        check_issuer(jwks_uri="http://h/jwks")
+    with pytest.raises(ConfigurationError, match="could read passwords and codes"):
+        check_issuer(browser_url="http://h")
+
+
+@pytest.mark.parametrize("name", ["discovery_url", "jwks_uri", "browser_url"])
+def test_where_an_issuer_is_reached_needs_an_issuer(name: str) -> None:
+    check_issuer(issuer_url=None)
+    with pytest.raises(ConfigurationError, match="write issuer_url too"):
+        check_issuer(**{name: "https://h", "issuer_url": None})
+
+
+@pytest.mark.parametrize(
+    ("issuer", "reason"),
+    [
+        (f"{ISSUER}/.well-known/openid-configuration", "the part before '/.well-known/'"),
+        (f"{ISSUER}?tenant=acme", "no query part"),
+        (f"{ISSUER}?", "no query part"),
+        ("https://login.example.com/{tenantid}/v2.0", "is a template"),
+    ],
+)
+def test_a_url_that_can_be_no_issuer_is_refused_with_what_to_write(issuer: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        check_issuer(issuer_url=issuer)
+
+
+def test_a_browser_url_is_an_origin() -> None:
+    for origin in ("https://id.example.com", "https://id.example.com/", "http://localhost:8080"):
+        check_issuer(browser_url=origin)
+    for wrong in ("https://id.example.com/realms/acme", "https://id.example.com?", "https://id.example.com/?a=b"):
+        with pytest.raises(ConfigurationError, match=r"write browser_url='https://id\.example\.com'"):
+            check_issuer(browser_url=wrong)

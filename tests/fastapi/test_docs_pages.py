@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from fastapi import FastAPI
-from starlette.testclient import TestClient
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from oidcbridge.fastapi import protect
-from oidcbridge.testing import FakeIssuer
+from oidcbridge.testing import FakeIssuer, auth_header
 from tests.fastapi.kit import get, protected
 
 DOCS = ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"]
@@ -73,3 +73,29 @@ def test_exclusions_of_ones_own_stand_beside_the_docs(
         assert get(app, "/open").json() == "open"
         assert get(app, "/docs").status_code == (200 if public_docs else 401)
         assert get(app, "/other").status_code == 401
+
+
+def test_an_apps_own_routes_at_the_docs_addresses_need_a_token(issuer: FakeIssuer) -> None:
+    app = FastAPI()
+
+    @app.api_route("/docs", methods=["POST", "PUT", "DELETE"])
+    async def documents() -> str:
+        return "documents"
+
+    @app.websocket("/docs")
+    async def watch(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("watching")
+        await websocket.close()
+
+    protected(issuer, app)
+    client, ada = TestClient(app), auth_header(issuer.mint("ada"))
+    assert client.get("/docs").status_code == 200
+    for method in ("POST", "PUT", "DELETE"):
+        assert client.request(method, "/docs").status_code == 401
+        assert client.request(method, "/docs", headers=ada).json() == "documents"
+    with pytest.raises(WebSocketDenialResponse) as denial, client.websocket_connect("/docs"):
+        pass
+    assert denial.value.status_code == 401
+    with client.websocket_connect("/docs", headers=ada) as socket:
+        assert socket.receive_text() == "watching"

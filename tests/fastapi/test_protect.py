@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.authentication import requires
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oidcbridge import ConfigurationError, TokenSource, Verifier
 from oidcbridge.fastapi import CurrentPrincipal, OptionalPrincipal, protect
@@ -258,3 +259,26 @@ def test_an_outage_is_a_503_with_and_without_the_middleware(frail_issuer: FakeIs
         answer = get(app, "/mine", frail_issuer.mint("ada"))
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_middleware_that_stays_outside_of_the_protection_is_named(
+    issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Answering:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+
+    app = FastAPI()
+    app.add_middleware(CORSMiddleware)
+    app.add_middleware(Answering)
+    protected(issuer, app)
+    assert "Answering" in caplog.text
+    caplog.clear()
+    inside = FastAPI()
+    inside.add_middleware(Answering)
+    inside.add_middleware(CORSMiddleware)
+    protected(issuer, inside)
+    assert "Answering" not in caplog.text

@@ -91,6 +91,78 @@ def test_a_static_key_can_be_denied_too() -> None:
     assert verify(verifier, issuer.mint("ada", alg="ES256")) == "ada"
 
 
+def test_a_denied_key_is_refused_under_every_name_its_material_has() -> None:
+    with FakeIssuer(algorithms=("RS256",)).impersonate() as issuer:
+        verifier = issuer.verifier()
+        key = issuer.signing_key("RS256")
+        issuer.jwks_override = json.dumps({"keys": [key.public_jwk(), {**key.public_jwk(), "kid": "alias"}]}).encode()
+        alias = issuer.mint("ada", header={"kid": "alias"})
+        assert verify(verifier, alias) == verify(verifier, issuer.mint("ada")) == "ada"
+        verifier.deny_key(key.kid)
+        issuer.jwks_override = json.dumps({"keys": [{**key.public_jwk(), "kid": "alias"}]}).encode()
+        asyncio.run(verifier.refresh(force=True))
+        for token in (alias, issuer.mint("ada", header={"kid": "alias"})):
+            with pytest.raises(KeyNotFoundError):
+                verify(verifier, token)
+        (health,) = verifier.health()
+        assert (health.usable, health.keys) == (False, 0)
+
+
+def test_keys_without_names_cannot_be_denied_and_the_operator_is_told() -> None:
+    issuer = FakeIssuer()
+    verifier = Verifier(verification_keys=[issuer.signing_key("RS256").public_pem()])
+    assert verify(verifier, issuer.mint("ada")) == "ada"
+    with pytest.raises(ConfigurationError, match="no names"):
+        verifier.deny_key(issuer.signing_key("RS256").kid)
+
+
+def test_a_forced_refresh_asks_every_issuer_though_one_of_them_is_down() -> None:
+    first, second = FakeIssuer("https://one.test"), FakeIssuer("https://two.test")
+    with first.impersonate(), second.impersonate():
+        verifier = Verifier(
+            issuers=[
+                Issuer(issuer_url=issuer.issuer_url, audience="agent-api", name=name)
+                for name, issuer in (("one", first), ("two", second))
+            ]
+        )
+        stolen = second.mint("thief")
+        assert verify(verifier, first.mint("ada")) == "one:ada"
+        assert verify(verifier, stolen) == "two:thief"
+        second.rotate("RS256")
+        second.retire()
+        with first.outage(), pytest.raises(ProviderError, match=r"one\.test"):
+            asyncio.run(verifier.refresh(force=True))
+        with pytest.raises(KeyNotFoundError):
+            verify(verifier, stolen)
+
+
+def test_a_forced_refresh_that_joins_an_older_fetch_looks_once_more() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        verifier = issuer.verifier()
+        stolen = issuer.mint("thief")
+        verify(verifier, stolen)
+
+        async def refresh_while_one_is_under_way() -> None:
+            issuer.slow = 0.3
+            first = asyncio.create_task(verifier.refresh(force=True))
+            await asyncio.sleep(0)  # its fetch has been asked for
+            second = asyncio.create_task(verifier.refresh(force=True))
+            await asyncio.gather(first, second)
+
+        asyncio.run(refresh_while_one_is_under_way())
+        assert issuer.fetches["jwks"] == 3, "the first, the one that both waited for, and one more"
+
+
+def test_keys_given_by_hand_cause_no_network_at_all() -> None:
+    with FakeIssuer().impersonate() as issuer:
+        app = protect(FastAPI(), issuer_url=issuer.issuer_url, audience=issuer.audience, jwks=dict(issuer.jwks()))
+        with TestClient(app) as client:
+            assert client.get("/openapi.json").status_code == 200
+            assert client.get("/docs").status_code == 200
+            assert client.get("/", headers=auth_header(issuer.mint("ada"))).status_code == 404
+        assert sum(issuer.fetches.values()) == 0
+
+
 def test_a_forced_refresh_makes_a_withdrawn_key_die_at_the_next_request() -> None:
     with FakeIssuer().impersonate() as issuer:
         verifier = issuer.verifier()
