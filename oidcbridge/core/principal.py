@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
+
+from oidcbridge.core.strict_json import thaw
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 def _empty() -> Mapping[str, Any]:
     return _EMPTY
+
+
+def _read_only(members: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(members)
+
+
+# Python cannot copy or pickle a read-only mapping by itself, and FastAPI copies what a route returns: without this
+# line ``return principal`` is a 500.
+copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +61,7 @@ class Principal:
     """``exp``, in seconds since the epoch."""
     claims: Mapping[str, Any] = field(default_factory=_empty, repr=False, hash=False)
     """Every verified claim."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain dicts and lists, which may be written into: for JSON, templates and response models."""
+        return {item.name: thaw(getattr(self, item.name)) for item in fields(self)}

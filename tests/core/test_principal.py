@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import json
+import pickle
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -55,3 +59,20 @@ def test_equal_principals_are_equal_and_may_stand_in_sets_and_as_keys() -> None:
     assert twin == ADA
     assert {ADA, twin, replace(ADA, user_id="bob")} == {ADA, replace(ADA, user_id="bob")}
     assert replace(ADA, claims=freeze({"sub": "bob"})) != ADA
+
+
+def test_it_can_be_copied_pickled_and_taken_apart() -> None:
+    principal = Principal(user_id="ada", scopes=("a",), claims=freeze({"groups": ["x", {"deep": [1]}]}))
+    for twin in (copy.deepcopy(principal), pickle.loads(pickle.dumps(principal))):
+        assert twin == principal
+        with pytest.raises(TypeError):
+            twin.claims["groups"] = ()  # type: ignore[index]
+    assert dataclasses.asdict(principal)["user_id"] == "ada"
+
+
+def test_as_dict_is_plain_json_that_may_be_written_into() -> None:
+    principal = Principal(user_id="ada", scopes=("a",), claims=freeze({"groups": ["x", {"deep": [1]}]}))
+    plain = principal.as_dict()
+    assert json.loads(json.dumps(plain))["claims"] == {"groups": ["x", {"deep": [1]}]}
+    plain["claims"]["groups"].append("y")
+    assert principal.claims["groups"] == ("x", {"deep": (1,)})

@@ -224,3 +224,21 @@ def test_what_a_client_sends_never_fills_a_dependency(issuer: FakeIssuer) -> Non
         "session_state": {},
         "scopes": [],
     }
+
+
+def test_a_route_may_return_the_principal_itself_or_its_dict(issuer: FakeIssuer) -> None:
+    app = FastAPI()
+
+    @app.get("/itself")
+    async def itself(principal: CurrentPrincipal):  # type: ignore[no-untyped-def]
+        return principal
+
+    @app.get("/dict")
+    async def as_dict(principal: CurrentPrincipal) -> dict[str, Any]:
+        return principal.as_dict()
+
+    protected(issuer, app)
+    token = issuer.mint("ada", claims={"groups": ["x"], "nested": {"list": [1]}})
+    itself_, dict_ = get(app, "/itself", token).json(), get(app, "/dict", token).json()
+    assert itself_ == dict_
+    assert (itself_["user_id"], itself_["groups"], itself_["claims"]["nested"]) == ("ada", ["x"], {"list": [1]})
