@@ -17,7 +17,7 @@ def _empty() -> Mapping[str, Any]:
     return _EMPTY
 
 
-def _read_only(members: dict[Any, Any]) -> Mapping[Any, Any]:
+def _read_only(members: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(members)
 
 
