@@ -98,6 +98,38 @@ def test_options_and_policies_are_frozen_and_hide_the_proxys_password() -> None:
         Policy(issuer="i", audiences=None, algorithms=frozenset()).leeway = 0  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "ftp://svc:s3cret@proxy.test:1",
+        "svc:s3cret@proxy.test:3128",
+        "proxy.test:3128",
+        "http://svc:s3cret@",
+        "http://svc:s3cret@:3128",
+        "http://svc@proxy.test:s3cret",
+        "http://svc:s3cret@proxy.test:99999",
+        "http://svc:s3cret@[proxy.test",
+        "http://svc:s3cret@proxy.test\u2100x",
+        "http://svc:s3cret@pro xy.test",
+        "http://svc:s3cret\n@proxy.test",
+        "",
+        b"http://svc:s3cret@proxy.test",
+        3128,
+    ],
+)
+def test_a_proxy_that_is_no_address_is_refused_and_never_repeated(proxy: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"FetchOptions\(proxy=\).*http://proxy.example:3128") as caught:
+        options(proxy=proxy)
+    assert "s3cret" not in str(caught.value)
+    assert "svc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "https", "socks5", "socks5h"])
+@pytest.mark.parametrize("rest", ["proxy.test", "svc:s3cret@proxy.test:3128", "[::1]:3128/"])
+def test_a_proxy_is_reached_by_http_or_socks(scheme: str, rest: str) -> None:
+    assert options(proxy=f"{scheme}://{rest}").proxy == f"{scheme}://{rest}"
+
+
 def test_the_clock_tells_the_systems_time_and_two_that_never_go_back() -> None:
     clock = Clock()
     assert clock.time() == pytest.approx(time.time(), abs=5)

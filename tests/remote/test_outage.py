@@ -81,6 +81,24 @@ def test_a_provider_that_asks_for_quiet_at_its_discovery_gets_it_too(clock: Cloc
             assert len(server.requests) == 1
 
 
+def test_those_who_ask_for_metadata_alone_do_not_break_its_quiet(clock: Clock) -> None:
+    with HostileServer(answer(b"", status=429, headers={"Retry-After": "120"})) as server:
+        issuer = FakeIssuer(server.url, algorithms=("ES256",), clock=clock)
+        with issuer.verifier() as verifier:
+            assert verifier.metadata() == ()  # as /openapi.json does, for whoever asks
+            server.wait_for_request()
+            settle(verifier, strict=False)
+            asked = len(server.requests)
+            for _ in range(11):
+                clock.advance(10.5)
+                assert verifier.metadata() == ()
+            time.sleep(0.2)
+            assert len(server.requests) == asked
+            clock.advance(10)
+            assert verifier.metadata() == ()
+            server.wait_for_request()
+
+
 def test_known_keys_answer_at_once_while_a_refresh_hangs(issuer: HeldIssuer, clock: Clock) -> None:
     with issuer.verifier() as verifier:
         settle(verifier)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import Any
 
 import pytest
 
-from oidcbridge import FetchOptions, Verifier
+from oidcbridge import FetchOptions, Verifier, verification
 from oidcbridge.errors import (
     AlgorithmNotAllowedError,
     AudienceMismatchError,
@@ -151,6 +153,24 @@ def test_how_old_the_answer_was_counts_for_that_rule(issuer: HeldIssuer) -> None
         assert issuer.fetches["jwks"] == 2
 
 
+def test_a_clock_that_was_fast_at_the_fetch_and_is_set_right_refuses_no_token_of_a_new_key(
+    issuer: HeldIssuer, clock: Clock
+) -> None:
+    right = clock.time()
+    clock.set_time(right + 3600)
+    with issuer.verifier() as verifier:
+        settle(verifier)
+        clock.set_time(right)
+        issuer.rotate()
+        assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+        assert issuer.fetches["jwks"] == 2
+        clock.advance(120)
+        refuse(verifier, stranger(issuer, issued_ago=1021))  # before the fetch by more than the tolerance: conclusive
+        assert issuer.fetches["jwks"] == 2
+        refuse(verifier, stranger(issuer, issued_ago=1019))
+        assert issuer.fetches["jwks"] == 3
+
+
 @pytest.mark.parametrize(
     ("flaw", "error"),
     [
@@ -183,6 +203,42 @@ def test_a_kid_given_to_new_material_heals_by_itself(issuer: HeldIssuer, verifie
     assert verifier.verify_now(issuer.mint("ada", key=new)).user_id == "ada"
     assert issuer.fetches["jwks"] == 2
     refuse(verifier, issuer.mint("ada", key=old), BadSignatureError)
+
+
+def test_a_kid_given_to_new_material_refuses_nobody_however_many_come_at_once(
+    issuer: HeldIssuer, verifier: Verifier, clock: Clock
+) -> None:
+    new = FakeKey.generate("ES256", kid=issuer.signing_key().kid)
+    issuer.keys[:] = [new]
+    clock.advance(61)
+
+    async def crowd() -> list[str]:
+        users = [f"user-{number}" for number in range(20)]
+        with issuer.hold():
+            asked = [asyncio.ensure_future(verifier.verify(issuer.mint(user, key=new))) for user in users]
+            await asyncio.to_thread(issuer.wait_until_held)
+        return [(await one).user_id for one in asked]
+
+    assert asyncio.run(crowd()) == [f"user-{number}" for number in range(20)]
+    assert issuer.fetches["jwks"] == 2
+
+
+def test_new_material_that_lands_in_the_middle_of_a_verification_counts_for_it(
+    issuer: HeldIssuer, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = FakeKey.generate("ES256", kid=issuer.signing_key().kid)
+    issuer.keys[:] = [new]
+    with_old = verification.verify
+
+    def verify_late(*args: Any) -> Any:
+        monkeypatch.setattr(verification, "verify", with_old)
+        asyncio.run(verifier.refresh(force=True))
+        return with_old(*args)
+
+    monkeypatch.setattr(verification, "verify", verify_late)
+    assert verifier.verify_now(issuer.mint("ada", key=new)).user_id == "ada"
+    refuse(verifier, issuer.mint("ada", key=FakeKey.generate("ES256", kid=new.kid)), BadSignatureError)
+    assert issuer.fetches["jwks"] == 2
 
 
 def test_forged_signatures_under_a_known_kid_cost_one_fetch_a_minute_at_most(

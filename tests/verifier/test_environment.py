@@ -114,7 +114,7 @@ def test_what_the_code_leaves_at_none_comes_from_it_but_for_an_audience_of_none(
         ("OIDCBRIDGE_ISSUER", "OIDCBRIDGE_ISSUER_URL"),
         ("OIDCBRIDGE_AUDIENCES", "OIDCBRIDGE_AUDIENCE"),
         ("OIDCBRIDGE_CLIENT_ID", "OIDCBRIDGE_CLIENT_IDS"),
-        ("OIDCBRIDGE_ALGORITHM", "OIDCBRIDGE_ALGORITHMS"),
+        ("OIDCBRIDGE_ALGORITHMES", "OIDCBRIDGE_ALGORITHMS"),
         ("OIDCBRIDGE_COOKIE", "OIDCBRIDGE_COOKIE_NAME"),
     ],
 )
@@ -165,8 +165,31 @@ def test_what_is_read_is_checked_like_what_is_written(environ: dict[str, str]) -
 
 
 def test_empty_variables_say_nothing() -> None:
-    [issuer] = build({**GOOD, "OIDCBRIDGE_LEEWAY": " ", "OIDCBRIDGE_CLIENT_IDS": "", "OIDCBRIDGE_JWKS_URI": ""}).issuers
-    assert (issuer.policy.leeway, issuer.policy.client_ids, issuer.jwks_uri) == (60.0, frozenset(), None)
+    [issuer] = build({**GOOD, "OIDCBRIDGE_LEEWAY": " ", "OIDCBRIDGE_JWKS_URI": ""}).issuers
+    assert (issuer.policy.leeway, issuer.jwks_uri) == (60.0, None)
+
+
+@pytest.mark.parametrize("variable", ["OIDCBRIDGE_CLIENT_IDS", "OIDCBRIDGE_TENANTS"])
+@pytest.mark.parametrize("value", ["", " ", ",", " , ,"])
+def test_an_allow_list_that_names_nobody_is_refused_since_it_would_allow_everybody(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{variable} is set and names nobody.*unset it"):
+        build({**GOOD, variable: value})
+    [issuer] = build({**GOOD, variable: "acme,"}).issuers
+    assert frozenset({"acme"}) in (issuer.policy.client_ids, issuer.mapping.tenants)
+
+
+def test_one_algorithm_can_be_named_as_in_the_code() -> None:
+    [issuer] = build({"OIDCBRIDGE_VERIFICATION_KEYS": SECRET, "OIDCBRIDGE_ALGORITHM": " HS256 "}).issuers
+    assert issuer.policy.algorithms == {"HS256"}
+    with pytest.raises(ConfigurationError, match="one-element form"):
+        build({**GOOD, "OIDCBRIDGE_ALGORITHM": "RS256", "OIDCBRIDGE_ALGORITHMS": "RS256"})
+
+
+@pytest.mark.parametrize("said", [{"algorithm": "ES256"}, {"algorithms": ["ES256"]}])
+@pytest.mark.parametrize("variable", ["OIDCBRIDGE_ALGORITHM", "OIDCBRIDGE_ALGORITHMS"])
+def test_an_algorithm_in_the_code_stands_over_either_variable(variable: str, said: dict[str, Any]) -> None:
+    [issuer] = build({**GOOD, variable: "RS256"}, **said).issuers
+    assert issuer.policy.algorithms == {"ES256"}
 
 
 def test_the_variables_of_others_are_left_alone() -> None:

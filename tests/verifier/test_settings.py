@@ -45,6 +45,18 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a client id that is None": ({**GOOD, "client_ids": [None]}, ("client_ids=[",)),
     "an empty client id": ({**GOOD, "client_ids": [""]}, ("client_ids=[",)),
     "a tenant that is None": ({**GOOD, "tenants": [None]}, ("tenants=[",)),
+    "clients that are None": ({**GOOD, "client_ids": None}, ("client_ids=None", "leave the argument out")),
+    "tenants that are None": ({**GOOD, "tenants": None}, ("tenants=None", "leave the argument out")),
+    "clients of an issuer that are None": (
+        {"issuers": [Issuer(issuer_url=URL, audience="a", name="a", client_ids=None)]},  # type: ignore[arg-type]
+        ("client_ids=None", "leave the argument out"),
+    ),
+    "tenants of an issuer that are None": (
+        {"issuers": [Issuer(issuer_url=URL, audience="a", name="a", tenants=None)]},  # type: ignore[arg-type]
+        ("tenants=None", "leave the argument out"),
+    ),
+    "a tenant with a colon": ({**GOOD, "tenants": ["acme", "acme:eu"]}, ("tenants", "without a colon", "machines")),
+    "the tenant that marks machines": ({**GOOD, "tenants": "client"}, ("tenants", "without a colon", "machines")),
     "cognito with neither": ({"issuer_url": COGNITO}, ("cognito", "client_ids=")),
     "cognito with an audience alone": ({"issuer_url": COGNITO, "audience": "https://api"}, ("client_ids=",)),
     "plain http": ({**GOOD, "issuer_url": "http://id.example.com"}, ("https", "insecure_allow_http=True")),
@@ -195,7 +207,6 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     },
     "what is None is not said": {
         **GOOD,
-        "client_ids": None,
         "jwks_uri": None,
         "provider": None,
         "leeway": None,
@@ -203,9 +214,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "fetch": None,
         "clock": None,
         "token_cache": None,
-        "tenants": None,
         "dependencies_claims": None,
     },
+    "no allow-lists": {**GOOD, "client_ids": (), "tenants": []},
+    "tenants": {**GOOD, "tenants": ["acme", "clients", "b.example"], "tenant_claim": "org"},
     "several issuers": {"issuers": [ACME, OTHER], "leeway": 10, "token_cache": 5, "fetch": FetchOptions(deadline=3)},
     "an issuer without audience but clients": {
         "issuers": [OTHER, Issuer(issuer_url=URL, name="acme", audience=None, client_ids=["agent-ui"])]
@@ -286,6 +298,20 @@ def test_an_id_that_can_be_given_to_somebody_else_is_warned_of(claim: str, caplo
     caplog.clear()
     build(**GOOD, user_id_claim="sub")
     build(**GOOD)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("claims", [["preferred_username", "sub"], ["sub", "email"], ["oid", "upn", "sub"]])
+def test_an_id_from_one_of_several_claims_that_users_may_choose_is_warned_of(
+    claims: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    build(**GOOD, user_id_claim=claims)
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "another person's id" in record.getMessage()
+    assert all(claim in record.getMessage() for claim in claims)
+    caplog.clear()
+    build(**GOOD, user_id_claim=["oid", "sub"])
     assert caplog.records == []
 
 
