@@ -152,7 +152,8 @@ def _announce(record: Record, options: argparse.Namespace) -> None:
     home = f" --home {options.home}" if options.home != DATA / "server" else ""
     print(f"Issuer:   {record.issuer_url}")
     print(f"Console:  {record.base_url}/admin/  ({'the administrator you chose' if chosen else 'admin / admin'})")
-    print(f"Token:    oidcbridge token --issuer {record.issuer_url} --client-id agent-ui  (as ada / ada-pw)")
+    token = f"oidcbridge token --issuer {record.issuer_url} --client-id agent-ui --scope 'openid agents:run'"
+    print(f"Token:    .venv/bin/{token}  (as ada / ada-pw)")
     print(f"Stop:     python3 docker/keycloak.py stop{home}", flush=True)
 
 

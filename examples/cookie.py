@@ -1,6 +1,8 @@
 """The token in a cookie: for pages that call their own backend, and for browsers' WebSockets.
 
-    OIDCBRIDGE_ISSUER_URL=https://id.example.com/realms/acme OIDCBRIDGE_AUDIENCE=agent-api uvicorn cookie:app
+    .venv/bin/oidcbridge serve-idp                        # a provider to try it with, in another terminal
+    export OIDCBRIDGE_ISSUER_URL=http://127.0.0.1:8090 OIDCBRIDGE_AUDIENCE=agent-api
+    .venv/bin/uvicorn --app-dir examples cookie:app
 
 A browser sends a cookie with every request, also with one that another site's page makes. So a cookie is taken for
 unsafe methods and WebSockets only from our own origin, or from one that ``allowed_origins`` names.

@@ -1,7 +1,8 @@
 """A WebSocket behind an identity provider: refused with HTTP 401 before it is accepted, or it knows who is there.
 
-    OIDCBRIDGE_ISSUER_URL=https://id.example.com/realms/acme OIDCBRIDGE_AUDIENCE=agent-api \
-        uvicorn fastapi_websocket:app
+    .venv/bin/oidcbridge serve-idp                        # a provider to try it with, in another terminal
+    export OIDCBRIDGE_ISSUER_URL=http://127.0.0.1:8090 OIDCBRIDGE_AUDIENCE=agent-api
+    .venv/bin/uvicorn --app-dir examples fastapi_websocket:app
 
 Clients send the token in the Authorization header of the handshake. A browser cannot; it has the token in a cookie
 (see cookie.py), which on WebSockets is only taken from our own or an allowed origin.

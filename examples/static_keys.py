@@ -1,6 +1,6 @@
 """Static keys instead of an identity provider: tokens that your own backend signs, as AgentOS's users know them.
 
-    AGENT_SECRET=$(openssl rand -hex 32) uvicorn static_keys:app
+    AGENT_SECRET=$(openssl rand -hex 32) .venv/bin/uvicorn --app-dir examples static_keys:app
 
 A shared secret (HS256) must be as long as its hash, 32 bytes; for a public key write ``algorithm="RS256"`` and the
 PEM text. ``exp`` is always checked; ``iss`` and ``aud`` where they are given.
