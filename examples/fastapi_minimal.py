@@ -1,8 +1,8 @@
 """FastAPI behind an identity provider, in one line: every route needs a token, and this one a right.
 
-    .venv/bin/oidcbridge serve-idp                        # a provider to try it with, in another terminal
-    export OIDCBRIDGE_ISSUER_URL=http://127.0.0.1:8090 OIDCBRIDGE_AUDIENCE=agent-api
-    .venv/bin/uvicorn --app-dir examples fastapi_minimal:app
+.venv/bin/oidcbridge serve-idp                        # a provider to try it with, in another terminal
+export OIDCBRIDGE_ISSUER_URL=http://127.0.0.1:8090 OIDCBRIDGE_AUDIENCE=agent-api
+.venv/bin/uvicorn --app-dir examples fastapi_minimal:app
 """
 
 from fastapi import FastAPI

@@ -105,13 +105,13 @@ SessionState = Annotated[dict[str, Any], Depends(current_session_state)]
 
 def require_scopes(*scopes: str) -> params.Security:
     """All of ``scopes``, as a dependency: ``dependencies=[require_scopes("agents:run")]``."""
-    _refuse_empty(scopes, "require_scopes")
+    _check_names(scopes, "require_scopes")
     return params.Security(dependency=current_principal, scopes=list(scopes))
 
 
 def require_roles(*roles: str) -> params.Depends:
     """All of ``roles``, as a dependency."""
-    _refuse_empty(roles, "require_roles")
+    _check_names(roles, "require_roles")
 
     async def has_roles(connection: HTTPConnection, principal: CurrentPrincipal) -> None:
         _require(connection, principal.roles, roles)
@@ -121,7 +121,7 @@ def require_roles(*roles: str) -> params.Depends:
 
 def require_any_role(*roles: str) -> params.Depends:
     """One of ``roles`` at least, as a dependency."""
-    _refuse_empty(roles, "require_any_role")
+    _check_names(roles, "require_any_role")
 
     async def has_any_role(connection: HTTPConnection, principal: CurrentPrincipal) -> None:
         if set(principal.roles).isdisjoint(roles):
@@ -130,9 +130,14 @@ def require_any_role(*roles: str) -> params.Depends:
     return params.Depends(dependency=has_any_role)
 
 
-def _refuse_empty(names: tuple[str, ...], function: str) -> None:
+def _check_names(names: tuple[str, ...], function: str) -> None:
     if not names:
         raise ConfigurationError(f"{function}() names nothing to require; for any caller use CurrentPrincipal")
+    if not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(f'{function}() takes each name by itself: {function}("first", "second")')
+    if function == "require_scopes" and any(" " in name for name in names):
+        # RFC 6749 section 3.3: a space parts two scopes, so no token ever holds one with a space in it.
+        raise ConfigurationError(f'{function}() takes each scope by itself: {function}("first", "second")')
 
 
 def _require(

@@ -28,7 +28,6 @@ RIGHTS: list[tuple[Any, dict[str, Any], bool]] = [
     (require_scopes("a"), {"scope": ""}, False),
     (require_scopes("a", "b"), {"scope": "b a c"}, True),
     (require_scopes("a", "b"), {"scope": "a"}, False),
-    (require_scopes("a b"), {"scope": "a b"}, False),
     (require_roles("r"), {"claims": {"roles": ["r"]}}, True),
     (require_roles("r", "s"), {"claims": {"roles": ["s", "r"]}}, True),
     (require_roles("r", "s"), {"claims": {"roles": ["r"]}}, False),
@@ -193,3 +192,12 @@ def test_an_override_of_the_principal_passes_scopes_and_is_held_to_roles(issuer:
         return "ran"
 
     assert [get(app, path).status_code for path in ("/scoped", "/role", "/other")] == [200, 200, 403]
+
+
+@pytest.mark.parametrize("wrong", [("agents:run agents:read",), (["agents:run", "agents:read"],), ("",)])
+def test_scopes_written_as_one_are_refused_where_they_are_written(wrong: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="by itself"):
+        require_scopes(*wrong)
+    with pytest.raises(ConfigurationError, match="by itself"):
+        require_roles(["admin"])  # type: ignore[arg-type]
+    assert require_roles("a role with blanks").dependency is not None
