@@ -32,6 +32,30 @@ def read_names(value: object, argument: str, example: str, *, may_be_empty: bool
     return cast(tuple[str, ...], names)
 
 
+def read_allow_list(names: Names | None, argument: str) -> frozenset[str]:
+    """The names that are allowed; none: no such rule. Raises `ConfigurationError`, also for None: see `read_names`."""
+    if names is None:
+        raise ConfigurationError(
+            f"{argument}=None would allow everybody: write the names, or leave the argument out to have no such rule"
+        )
+    return frozenset(read_names(names, argument, f'{argument}=["acme"]', may_be_empty=True))
+
+
+def can_go_before_ids(name: str) -> bool:
+    """Whether ``name:id`` is nobody else's id: not that of a shorter name, and no machine's (``client:…``)."""
+    return bool(name) and ":" not in name and name != "client"
+
+
+def read_claim_names(names: ClaimNames, argument: str) -> Mapping[str, str]:
+    """Name -> claim path. Raises `ConfigurationError` for anything but non-empty strings."""
+    if isinstance(names, str):
+        raise ConfigurationError(f'{argument} is a list of claims, or a dict of name -> claim: {argument}=["{names}"]')
+    wanted = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+    if not all(isinstance(text, str) and text for item in wanted.items() for text in item):
+        raise ConfigurationError(f'{argument} names claims by strings: {argument}=["email", "name"]')
+    return wanted
+
+
 class IssuerArguments(TypedDict, total=False):
     """What is said of one issuer; the argument table in the README says what each means."""
 
@@ -75,13 +99,13 @@ class VerifierArguments(IssuerArguments, total=False):
 class Issuer:
     """One of several issuers; ``name`` goes before its users' ids (``name:sub``). None: not said.
 
-    ``audience`` None is said: it needs ``client_ids``.
+    ``audience`` None is said: it needs ``client_ids``. For ``client_ids`` and ``tenants`` None is refused.
     """
 
     issuer_url: str
     name: str
     audience: Names | None = ()
-    client_ids: Names | None = None
+    client_ids: Names = ()
     provider: str | Profile | None = None
     algorithms: Names | None = None
     discovery_url: str | None = None
@@ -96,7 +120,7 @@ class Issuer:
     groups_claim: Names | None = None
     permissions_claim: Names | None = None
     tenant_claim: Names | None = None
-    tenants: Names | None = None
+    tenants: Names = ()
     dependencies_claims: ClaimNames | None = None
     session_state_claims: ClaimNames | None = None
     token_type: Literal["at+jwt"] | None = None
@@ -104,7 +128,7 @@ class Issuer:
     def arguments(self) -> IssuerArguments:
         """What was said, as the arguments of a single issuer."""
         said = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("name", "audience")}
-        said = {name: value for name, value in said.items() if value is not None}
+        said = {name: value for name, value in said.items() if value is not None or name in ("client_ids", "tenants")}
         return cast(IssuerArguments, said if self.audience == () else {**said, "audience": self.audience})
 
 

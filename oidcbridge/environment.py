@@ -36,6 +36,7 @@ VERIFIER_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "client_ids": _list,
     "provider": _text,
     "algorithms": _list,
+    "algorithm": _text,
     "discovery_url": _text,
     "jwks_uri": _text,
     "browser_url": _text,
@@ -63,6 +64,8 @@ HTTP_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "allowed_origins": _list,
 }
 _SHAPES = {"leeway": "a number of seconds", "token_cache": "a whole number", "token_source": "header, cookie or both"}
+#: Empty, they would allow everybody: whoever sets the variable means somebody.
+_ALLOW_LISTS = frozenset({"client_ids", "tenants"})
 #: Read elsewhere (the command line), so known here.
 OTHER_VARIABLES = frozenset({"client_secret", "password"})
 
@@ -77,6 +80,10 @@ def read_environment(variables: Mapping[str, Callable[[str], Any]], environ: Map
         argument = variable.removeprefix(PREFIX).lower()
         if argument not in known:
             raise ConfigurationError(_unknown(variable, argument, known))
+        if argument in variables and argument in _ALLOW_LISTS and not _list(text):
+            raise ConfigurationError(
+                f"{variable} is set and names nobody, which would allow everybody: write the names, or unset it"
+            )
         if argument in variables and text.strip():
             try:
                 found[argument] = variables[argument](text)

@@ -8,13 +8,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from oidcbridge.arguments import ClaimNames, Issuer, IssuerArguments, Names, VerifierArguments, read_names
+from oidcbridge.arguments import (
+    Issuer,
+    IssuerArguments,
+    VerifierArguments,
+    can_go_before_ids,
+    read_allow_list,
+    read_claim_names,
+    read_names,
+)
 from oidcbridge.core.claims import ClaimPaths
 from oidcbridge.core.keys import ASYMMETRIC_ALGORITHMS, HMAC_ALGORITHMS, KeySet, parse_key_set
 from oidcbridge.core.mapping import ClaimMapping
@@ -25,6 +32,7 @@ from oidcbridge.core.urls import check_issuer_urls
 from oidcbridge.environment import VERIFIER_VARIABLES, read_environment
 from oidcbridge.errors import ConfigurationError, KeysUnavailableError
 from oidcbridge.profiles import Profile, profile_for
+from oidcbridge.remote.http import check_options
 
 logger = logging.getLogger("oidcbridge.settings")
 
@@ -61,7 +69,7 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
     _refuse_unknown(arguments)
     arguments = cast(VerifierArguments, _said(arguments))
     if not names_a_source(arguments):
-        arguments = cast(VerifierArguments, {**read_environment(VERIFIER_VARIABLES, environ), **arguments})
+        arguments = _beside_environment(arguments, read_environment(VERIFIER_VARIABLES, environ))
     if not names_a_source(arguments):
         raise ConfigurationError(
             'neither an issuer nor keys: write issuer_url="https://…" and audience="…", or set OIDCBRIDGE_ISSUER_URL'
@@ -70,7 +78,7 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
     fetch = arguments.get("fetch", FetchOptions())
     if not isinstance(fetch, FetchOptions):
         raise ConfigurationError("fetch= takes FetchOptions: fetch=FetchOptions(deadline=3.0)")
-    _check_tls_files(fetch)
+    check_options(fetch)
     token_cache = arguments.get("token_cache", 10_000)
     if isinstance(token_cache, bool) or not isinstance(token_cache, int) or token_cache < 0:
         raise ConfigurationError("token_cache is how many verified tokens are remembered: an int, 0 turns it off")
@@ -78,31 +86,25 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
 
 
 def _said(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is None, which says nothing; but for the audience, where it must be written to mean "none"."""
-    return {name: value for name, value in arguments.items() if value is not None or name == "audience"}
+    """Without what is None, which says nothing; but for the audience, where it must be written to mean "none".
+
+    And for the allow-lists, which refuse it: an unset variable in the code would otherwise allow everybody.
+    """
+    kept = ("audience", "client_ids", "tenants")
+    return {name: value for name, value in arguments.items() if value is not None or name in kept}
+
+
+def _beside_environment(arguments: VerifierArguments, found: dict[str, Any]) -> VerifierArguments:
+    """What the code says stands over the environment, whichever of the two spellings each uses."""
+    if arguments.keys() & {"algorithm", "algorithms"}:
+        found = {name: value for name, value in found.items() if name not in ("algorithm", "algorithms")}
+    return cast(VerifierArguments, {**found, **arguments})
 
 
 def _refuse_unknown(arguments: Mapping[str, Any]) -> None:
     for name in arguments:
         if name not in VerifierArguments.__annotations__ | IssuerArguments.__annotations__:
             raise TypeError(f"Verifier() got an unexpected keyword argument {name!r}")
-
-
-def _check_tls_files(fetch: FetchOptions) -> None:
-    """Read them once now: a mistake shows on the user's line instead of at the first fetch."""
-    for name in ("ca_file", "client_cert_file", "client_key_file"):
-        path = getattr(fetch, name)
-        if path is not None:
-            _read_file(path, f"FetchOptions({name}=)")
-    if fetch.client_cert_file is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            context.load_cert_chain(fetch.client_cert_file, fetch.client_key_file, password="")
-        except ssl.SSLError as error:
-            raise ConfigurationError(
-                "FetchOptions(client_cert_file=, client_key_file=) hold no PEM certificate and the unencrypted private"
-                f" key that belongs to it ({error.reason or 'not PEM'})"
-            ) from None
 
 
 def names_a_source(arguments: Mapping[str, Any]) -> bool:
@@ -124,7 +126,7 @@ def _resolve_issuers(arguments: VerifierArguments, fetch: FetchOptions) -> tuple
     if not issuers or len({issuer.issuer_url for issuer in issuers}) < len(issuers):
         raise ConfigurationError("issuers= needs at least one Issuer, and each issuer_url once")
     names = [issuer.name for issuer in issuers]
-    if len(set(names)) < len(names) or not all(name and ":" not in name and name != "client" for name in names):
+    if len(set(names)) < len(names) or not all(map(can_go_before_ids, names)):
         raise ConfigurationError(
             "each Issuer needs a name of its own, without a colon and not 'client' (which marks machines): it goes"
             " before its users' ids"
@@ -152,7 +154,7 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
     profile = profile_for(arguments.get("provider", "auto"), issuer_url)
     algorithms = _algorithms(arguments)
     keys = _static_keys(arguments, algorithms)
-    client_ids = _allow_list(arguments.get("client_ids", ()), "client_ids")
+    client_ids = read_allow_list(arguments.get("client_ids", ()), "client_ids")
     audiences = _audiences(arguments, profile, client_ids)
     token_type = arguments.get("token_type")
     if token_type not in (None, "at+jwt"):
@@ -265,30 +267,29 @@ def _mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: frozens
         if names is not None:
             said[name] = read_names(names, f"{name}_claim", f'{name}_claim="path.to.claim"')
     reassignable = [path for path in said.get("user_id", ()) if path in _REASSIGNABLE]
-    if reassignable:
+    if reassignable and len(said["user_id"]) > 1:
+        logger.warning(
+            "user_id_claim=%r: who may choose %r can choose another person's id in one of the other claims, and whose"
+            " token lacks a claim gets another id of their own; name one claim, such as 'sub'",
+            list(said["user_id"]),
+            reassignable[0],
+        )
+    elif reassignable:
         logger.warning(
             "user_id_claim=%r: a provider may give this name to another person later, who then has the first one's"
             " sessions; 'sub' is never reassigned",
             reassignable[0],
         )
+    tenants = read_allow_list(arguments.get("tenants", ()), "tenants")
+    if not all(map(can_go_before_ids, tenants)):
+        raise ConfigurationError(
+            "tenants are names without a colon, and none is 'client' (which marks machines): they go before users' ids"
+        )
     return replace(
         row,
         **cast(Any, said),
-        dependencies=_claim_names(arguments.get("dependencies_claims", ()), "dependencies_claims"),
-        session_state=_claim_names(arguments.get("session_state_claims", ()), "session_state_claims"),
+        dependencies=read_claim_names(arguments.get("dependencies_claims", ()), "dependencies_claims"),
+        session_state=read_claim_names(arguments.get("session_state_claims", ()), "session_state_claims"),
         own_clients=own_clients,
-        tenants=_allow_list(arguments.get("tenants", ()), "tenants"),
+        tenants=tenants,
     )
-
-
-def _allow_list(names: Names, argument: str) -> frozenset[str]:
-    return frozenset(read_names(names, argument, f'{argument}=["acme"]', may_be_empty=True))
-
-
-def _claim_names(names: ClaimNames, argument: str) -> Mapping[str, str]:
-    if isinstance(names, str):
-        raise ConfigurationError(f'{argument} is a list of claims, or a dict of name -> claim: {argument}=["{names}"]')
-    wanted = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
-    if not all(isinstance(text, str) and text for item in wanted.items() for text in item):
-        raise ConfigurationError(f'{argument} names claims by strings: {argument}=["email", "name"]')
-    return wanted

@@ -42,29 +42,31 @@ def verification_steps(
     """Verify ``token`` with the issuer's keys, waiting for them ``patience`` seconds at most, or not at all."""
     policy, keys, header = issuer.settings.policy, issuer.keys, token.header
     now = clock.time()
+    give_up = clock.monotonic() + patience
     mark = keys.mark()
     key_set = keys.usable()
     if key_set is None or not key_set.candidates(header.kid, header.alg):
         admit(token, policy, now)  # refuse what no key could save, before any fetch
-        key_set = yield from _find_keys(token, keys, mark, clock, patience if wait else None)
+        key_set = yield from _find_keys(token, keys, mark, clock, give_up, wait=wait)
     try:
         return verify(token, key_set, policy, now)
     except BadSignatureError:
         flight = keys.suspect(mark) if wait else None
-        if flight is None or not (yield Wait(flight, patience)):
-            raise
+        if flight is not None:
+            yield Wait(flight, max(0.0, give_up - clock.monotonic()))
+        # Also without a flight: the keys may have been renewed between the look-up and now.
         renewed = keys.lookup(header.kid, header.alg, token.claims.get("iat"), mark, wait=False)
-        if isinstance(renewed, Flight):
+        if isinstance(renewed, Flight) or renewed is key_set:
             raise
         return verify(token, renewed, policy, now)
 
 
 def _find_keys(
-    token: UnverifiedToken, keys: KeySource, mark: int, clock: Clock, patience: float | None
+    token: UnverifiedToken, keys: KeySource, mark: int, clock: Clock, give_up: float, *, wait: bool
 ) -> Generator[Wait, bool, KeySet]:
+    """The keys to verify with, waited for until the monotonic second ``give_up``, or not at all."""
     kid, alg, iat = token.header.kid, token.header.alg, token.claims.get("iat")
-    give_up = clock.monotonic() + (patience or 0.0)
-    found = keys.lookup(kid, alg, iat, mark, wait=patience is not None)
+    found = keys.lookup(kid, alg, iat, mark, wait=wait)
     while isinstance(found, Flight):
         landed = yield Wait(found, max(0.0, give_up - clock.monotonic()))
         in_time = landed and clock.monotonic() < give_up

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from oidcbridge.errors import ConfigurationError
 
@@ -87,7 +88,7 @@ _FETCH_BOUNDS: Mapping[str, tuple[float, float]] = {
 class FetchOptions:
     """Deadlines, caps and intervals of the one outbound door. All times in seconds, all sizes in bytes.
 
-    Raises `ConfigurationError` for a number out of its bounds.
+    Raises `ConfigurationError` for a number out of its bounds and for a proxy that is no address.
     """
 
     deadline: float = 5.0
@@ -118,7 +119,8 @@ class FetchOptions:
     client_key_file: str | None = None
     """PEM file of its private key, unencrypted; without it, the key is in ``client_cert_file`` too."""
     proxy: str | None = field(default=None, repr=False)
-    """Proxy URL; without it the usual environment variables are honoured."""
+    """Proxy URL (http, https; socks5 and socks5h where the package socksio is installed); without it the usual
+    environment variables are honoured."""
     insecure_allow_http: bool = False
     """Plain http to other hosts than loopback. Whoever is on the path can then install signing keys."""
     http_client: Callable[[], httpx2.AsyncClient] | None = field(default=None, repr=False)
@@ -131,6 +133,12 @@ class FetchOptions:
                 raise ConfigurationError(f"FetchOptions({name}=) is a number from {low:g} to {high:g}")
         if self.min_max_age > self.max_max_age:
             raise ConfigurationError("FetchOptions(min_max_age=) is above max_max_age")
+        if self.proxy is not None and not _is_proxy_url(self.proxy):
+            # Never repeated, not even its scheme: without one, that is where the user name stands.
+            raise ConfigurationError(
+                'FetchOptions(proxy=) is the address of a proxy: write proxy="http://proxy.example:3128" (or https,'
+                " socks5, socks5h)"
+            )
         if self.client_key_file is not None and self.client_cert_file is None:
             raise ConfigurationError("FetchOptions(client_key_file=) is the key of a client_cert_file: write that too")
         if self.client_cert_file is not None and self.http_client is not None:
@@ -138,3 +146,14 @@ class FetchOptions:
                 "FetchOptions(http_client=) builds its own client, which would not use client_cert_file: load the"
                 " certificate there, verify=<SSLContext>"
             )
+
+
+def _is_proxy_url(proxy: object) -> bool:
+    if not isinstance(proxy, str) or not proxy.isprintable() or " " in proxy:
+        return False
+    try:
+        parts = urlsplit(proxy)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https", "socks5", "socks5h") and bool(host)

@@ -12,8 +12,9 @@ from oidcbridge.core.metadata import IssuerMetadata, as_browsers_reach, parse_me
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.core.urls import check_url
 from oidcbridge.errors import ConfigurationError, DiscoveryError
+from oidcbridge.remote.backoff import Backoff
 from oidcbridge.remote.http import Answer, FetchError, fetch
-from oidcbridge.remote.refresher import refresher
+from oidcbridge.remote.refresher import CANNOT_START, refresher
 
 logger = logging.getLogger("oidcbridge.discovery")
 
@@ -45,6 +46,7 @@ class RemoteMetadata:
         self._fetched: Instant | None = None
         self._reported: str | None = None
         self._next_ask = -math.inf
+        self._backoff = Backoff(options)
 
     async def get(self) -> IssuerMetadata:
         """The document: at most a day old, or older where the provider cannot be asked now.
@@ -52,28 +54,37 @@ class RemoteMetadata:
         Raises `DiscoveryError`.
         """
         now = Instant.now(self._clock)
-        if self.current and self._fetched and self._fetched.age(now) < self._options.discovery_max_age:
+        if self.current and (self._is_fresh(now) or self._backoff.is_running(now)):
             return self.current
         try:
             metadata = parse_metadata((await self._fetch()).body, self.issuer_url)
             self._check_endpoints(metadata)
         except (FetchError, DiscoveryError) as error:
             self._report(str(error))
+            self._backoff.failed(error, Instant.now(self._clock), cold=self.current is None)
             if self.current:  # whatever stands in the new one: the old one was good
                 return self.current
             if isinstance(error, DiscoveryError):
                 raise
             raise DiscoveryError(f"discovery failed: {error}") from error
         self.current, self._fetched, self._reported = metadata, now, None
+        self._backoff.succeeded()
         self.for_browsers = as_browsers_reach(metadata, **self._outside)
         return metadata
 
     def ask(self) -> None:
-        """Begin to fetch what is not there yet, at most every ten seconds; for those who must not wait."""
-        now = self._clock.monotonic()
-        if now >= self._next_ask:
-            self._next_ask = now + _ASK_INTERVAL
+        """Begin to fetch what is not there yet, for those who must not wait: strangers too, who read /openapi.json.
+
+        Every ten seconds at most, and not while the provider has to be left alone.
+        """
+        now = Instant.now(self._clock)
+        if now.monotonic < self._next_ask or self._backoff.is_running(now):
+            return
+        self._next_ask = now.monotonic + _ASK_INTERVAL
+        try:
             refresher().run(self._try)
+        except CANNOT_START as error:
+            self._report(f"the fetch could not be started: {error}")
 
     async def _try(self) -> None:
         with contextlib.suppress(DiscoveryError):  # `get` has reported it
@@ -82,6 +93,9 @@ class RemoteMetadata:
     def invalidate(self) -> None:
         """Ask again next time: what the document pointed to is gone."""
         self._fetched = None
+
+    def _is_fresh(self, now: Instant) -> bool:
+        return self._fetched is not None and self._fetched.age(now) < self._options.discovery_max_age
 
     async def _fetch(self) -> Answer:
         first, *others = self._urls

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,7 +26,14 @@ from oidcbridge.errors import ConfigurationError, ProviderError
 
 #: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL)
+MAX_URL_CHARS = 2048
 ACCEPT_JSON = "application/json, application/jwk-set+json"
+
+# What the client imports at its first request. That happens in the background, and a process that forks in the middle
+# of it would hand half a module to its children; so here, where this module itself is imported.
+for _module in ("httpcore2", "h11", "truststore", "anyio._backends._asyncio"):
+    with suppress(ImportError):
+        import_module(_module)
 
 _in_process: dict[str, httpx2.AsyncBaseTransport] = {}
 
@@ -71,6 +81,8 @@ async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> 
     A connection that breaks before the answer begins is tried once more while half of the deadline is left.
     Raises `FetchError` for anything but 200, or 304 where ``etag`` was sent.
     """
+    if len(url) > MAX_URL_CHARS:
+        raise FetchError(f"{url[:100]}… is too long, {len(url)} characters", kind="url")
     loop = asyncio.get_running_loop()
     half_time = loop.time() + options.deadline / 2
     try:
@@ -83,9 +95,7 @@ async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> 
                 return await _fetch_once(url, options, etag)
     except (TimeoutError, httpx2.TimeoutException):
         raise FetchError(f"{url} did not answer in {options.deadline} s", kind="timeout") from None
-    except httpx2.HTTPError as error:
-        raise FetchError(f"{url} cannot be reached: {_cause(error)}", kind=_kind(error)) from error
-    except (ssl.SSLError, OSError) as error:
+    except (*TRANSPORT_ERRORS, OSError) as error:
         raise FetchError(f"{url} cannot be reached: {_cause(error)}", kind=_kind(error)) from error
 
 
@@ -114,16 +124,61 @@ def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
     parts = urlsplit(url)
     transport = _in_process.get(f"{parts.scheme}://{parts.netloc}")
     if transport is None and options.http_client is not None:
-        return options.http_client()
-    # A client for each fetch: minutes lie between two, and a connection kept that long is a stale one.
-    return httpx2.AsyncClient(
-        transport=transport,
-        verify=_ssl_context(options),
-        proxy=options.proxy,
-        trust_env=not is_loopback(parts.hostname),  # no proxy of the environment leads to this machine itself
-        timeout=httpx2.Timeout(options.deadline, connect=options.connect_timeout),
-        limits=httpx2.Limits(max_keepalive_connections=0),
-    )
+        return _client_of_the_user(options.http_client)
+    try:
+        # A client for each fetch: minutes lie between two, and a connection kept that long is a stale one.
+        return httpx2.AsyncClient(
+            transport=transport,
+            verify=_ssl_context(options),
+            proxy=options.proxy,
+            trust_env=not is_loopback(parts.hostname),  # no proxy of the environment leads to this machine itself
+            timeout=httpx2.Timeout(options.deadline, connect=options.connect_timeout),
+            limits=httpx2.Limits(max_keepalive_connections=0),
+        )
+    except (ValueError, ImportError, httpx2.InvalidURL) as error:  # its words may hold the proxy's password
+        raise FetchError(
+            f"the HTTP client cannot be built ({type(error).__name__}): see FetchOptions(proxy=) and the environment's"
+            " proxy variables",
+            kind="client",
+        ) from None
+
+
+def _client_of_the_user(build: Callable[[], httpx2.AsyncClient]) -> httpx2.AsyncClient:
+    try:
+        client = build()
+    except Exception as error:  # noqa: BLE001 - a boundary: their code may raise anything, and say anything with it
+        raise FetchError(f"FetchOptions(http_client=) raised {type(error).__name__}", kind="client") from None
+    if not isinstance(client, httpx2.AsyncClient) or client.is_closed:
+        raise FetchError(
+            "FetchOptions(http_client=) must return an AsyncClient of httpx2, a new one each time", kind="client"
+        )
+    return client
+
+
+def check_options(options: FetchOptions) -> None:
+    """Read certificates and look for SOCKS once now: a mistake shows on the user's line, not at the first fetch.
+
+    Raises `ConfigurationError`.
+    """
+    for name in ("ca_file", "client_cert_file", "client_key_file"):
+        path = getattr(options, name)
+        try:
+            if path is not None:
+                Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"FetchOptions({name}=) {path} cannot be read: {error.strerror}") from None
+    if options.client_cert_file is not None:
+        try:
+            _show_certificate(
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), options.client_cert_file, options.client_key_file
+            )
+        except ssl.SSLError as error:
+            raise ConfigurationError(
+                "FetchOptions(client_cert_file=, client_key_file=) hold no PEM certificate and the unencrypted private"
+                f" key that belongs to it ({error.reason or 'not PEM'})"
+            ) from None
+    if options.proxy is not None and options.proxy.lower().startswith("socks") and find_spec("socksio") is None:
+        raise ConfigurationError("FetchOptions(proxy=) by SOCKS needs a package that is missing: pip install socksio")
 
 
 def _ssl_context(options: FetchOptions) -> ssl.SSLContext:
@@ -134,9 +189,13 @@ def _ssl_context(options: FetchOptions) -> ssl.SSLContext:
     else:
         context = httpx2.create_ssl_context()  # one of its own: the shared one shows no certificate
     if options.client_cert_file is not None:
-        # With a password given, a key that was encrypted meanwhile is an error instead of a prompt on the terminal.
-        context.load_cert_chain(options.client_cert_file, options.client_key_file, password="")
+        _show_certificate(context, options.client_cert_file, options.client_key_file)
     return context
+
+
+def _show_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
+    # With a password given, a key that was encrypted meanwhile is an error instead of a prompt on the terminal.
+    context.load_cert_chain(cert_file, key_file, password="")
 
 
 @lru_cache(maxsize=1)
@@ -194,7 +253,7 @@ def _cause(error: BaseException) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    """A stable word for logs and health: dns, refused, tls, reset, protocol or connection."""
+    """A stable word for logs and health: dns, refused, tls, reset, url, protocol or connection."""
     text = " ".join(str(cause) for cause in _causes(error)).lower()
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)) or "ssl" in text or "certificate" in text:
         return "tls"
@@ -202,6 +261,8 @@ def _kind(error: BaseException) -> str:
         return "dns"
     if "refused" in text or "all connection attempts failed" in text:
         return "refused"
+    if isinstance(error, httpx2.InvalidURL):
+        return "url"
     if isinstance(error, httpx2.ReadError):
         return "reset"
     return "protocol" if isinstance(error, httpx2.ProtocolError) else "connection"

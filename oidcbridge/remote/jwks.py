@@ -11,7 +11,6 @@ import logging
 import math
 import threading
 from dataclasses import replace
-from random import SystemRandom
 
 from oidcbridge.core.freshness import (
     Attempts,
@@ -19,30 +18,22 @@ from oidcbridge.core.freshness import (
     State,
     UnknownKidBudget,
     is_conclusive,
-    retry_delay,
     state_of,
 )
 from oidcbridge.core.keys import DeniedKeys, KeySet
 from oidcbridge.core.policy import Clock, FetchOptions
-from oidcbridge.errors import (
-    DiscoveryError,
-    KeyNotFoundError,
-    KeysUnavailableError,
-    ProviderError,
-    RevokedTokenError,
-)
+from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError, ProviderError, RevokedTokenError
+from oidcbridge.remote.backoff import Backoff
 from oidcbridge.remote.discovery import RemoteMetadata
 from oidcbridge.remote.flight import Flight
 from oidcbridge.remote.http import FetchError
-from oidcbridge.remote.refresher import Timer, refresher, start_anew_after_fork
+from oidcbridge.remote.refresher import CANNOT_START, Timer, refresher, start_anew_after_fork
 from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot, report_failure, report_success
 
 logger = logging.getLogger("oidcbridge.keys")
 
 _IDLE_AFTER = 15 * 60.0
-_COLD_BACKOFF_MAX = 15.0
 _SUSPECT_AGE = 60.0
-_random = SystemRandom()
 
 
 class RemoteKeySet:
@@ -61,9 +52,9 @@ class RemoteKeySet:
         self._budget = UnknownKidBudget(options, clock.monotonic())
         self._denied = DeniedKeys()
         self.attempts = Attempts()
+        self._backoff = Backoff(options)
         self._flight: Flight | None = None
         self._started = 0
-        self._next_try = 0.0
         self._used = -math.inf
         self._timer = Timer(self._ring)
         self._trailing = -1
@@ -129,9 +120,9 @@ class RemoteKeySet:
         """Steps 2 to 4 of the unknown-kid decision; raises where no fetch is needed, or none is allowed now."""
         if snapshot.number > mark:
             self._budget.remember_absent(name, now.monotonic)
-        if self._budget.is_absent(name, now.monotonic) or is_conclusive(iat, snapshot.as_of):
+        if self._budget.is_absent(name, now.monotonic) or is_conclusive(iat, snapshot.vouched_until(now)):
             raise KeyNotFoundError(f"{name[:300]!a} is not among the keys of {self.name}")
-        if self._is_cooling(now):
+        if self._backoff.is_running(now):
             raise self._unavailable("the key is unknown and the provider cannot be asked", now)
 
     def _spend(self, now: Instant, *, wait: bool) -> Flight:
@@ -147,7 +138,7 @@ class RemoteKeySet:
         return self._join(now, wait=wait)
 
     def _join(self, now: Instant, *, wait: bool) -> Flight:
-        if self._flight is None and self._is_cooling(now):
+        if self._flight is None and self._backoff.is_running(now):
             raise self._unavailable("the provider cannot be reached", now)
         flight = self._fly()
         if not wait:
@@ -164,13 +155,18 @@ class RemoteKeySet:
                 self.snapshot = replace(self.snapshot, key_set=key_set)
 
     def suspect(self, mark: int) -> Flight | None:
-        """A known key did not verify a signature: was its kid given to new material? Rarely worth a fetch."""
+        """A known key did not verify a signature: was its kid given to new material? Rarely worth a fetch.
+
+        Joining one that is under way costs nothing. None: what is there now is all there is to know.
+        """
         now = Instant.now(self._clock)
         with self._lock:
+            if self._flight is not None:
+                return self._flight
             snapshot = self.snapshot
             if snapshot is None or snapshot.number > mark or snapshot.fetched.age(now) < _SUSPECT_AGE:
                 return None
-            if self._is_cooling(now) or not self._budget.is_full(now.monotonic):
+            if self._backoff.is_running(now) or not self._budget.is_full(now.monotonic):
                 return None
             self._budget.take(now.monotonic)
             return self._fly()
@@ -199,28 +195,31 @@ class RemoteKeySet:
 
     def next_try_in(self, now: Instant) -> int:
         """Whole seconds until the provider is asked again, at least 1."""
-        return max(1, math.ceil(min(self._next_try - now.monotonic, 300.0)))
+        return self._backoff.seconds_left(now)
 
     def _unavailable(self, message: str, now: Instant) -> KeysUnavailableError:
         cause = f" ({self.last_error})" if self.last_error else ""
         return KeysUnavailableError(f"{self.name}: {message}{cause}", retry_after=self.next_try_in(now))
 
-    def _is_cooling(self, now: Instant) -> bool:
-        """Whether the last attempt failed and its backoff still runs."""
-        return self.attempts.failures > 0 and now.monotonic < self._next_try
-
     def _fly_unless_cooling(self, now: Instant) -> None:
-        if not self._is_cooling(now):
+        if not self._backoff.is_running(now):
             self._fly()
 
     def _fly(self) -> Flight:
-        """The fetch under way, or a new one. The lock is held."""
-        if self._flight is None:
-            self._started += 1
-            flight, number = Flight(), self._started
-            self._flight = flight
+        """The fetch under way, or a new one: it has landed where none could be started. The lock is held."""
+        if self._flight is not None:
+            return self._flight
+        self._started += 1
+        flight, number = Flight(), self._started
+        self._flight = flight
+        try:
             refresher().run(lambda: self._fetch(flight, number))
-        return self._flight
+        except CANNOT_START as reason:
+            self._flight = None
+            error = KeysUnavailableError(f"the fetch could not be started: {reason}")
+            self._count_failure(error, Instant.now(self._clock))
+            flight.land(error)
+        return flight
 
     async def _fetch(self, flight: Flight, number: int) -> None:
         begun = Instant.now(self._clock)
@@ -250,30 +249,30 @@ class RemoteKeySet:
             # A key may have been denied while this was under way.
             snapshot = replace(snapshot, key_set=snapshot.key_set.without(self._denied))
             before, self.snapshot = self.snapshot, snapshot
-            recovered, self.attempts = self.attempts.failures, Attempts()
+            recovered, self.attempts = self._backoff.succeeded(), Attempts()
             self.last_error = self._flight = None
             if before is None or before.generation != snapshot.generation:
                 self._budget.forget_absent()
-            self._timer.set(snapshot.lifetime.soft * _random.uniform(0.8, 0.9))
+            self._timer.set(snapshot.refresh_after())
         report_success(self.name, before, snapshot, recovered)
 
     def _failed(self, error: ProviderError, begun: Instant) -> None:
-        now = Instant.now(self._clock)
-        cause = error.__cause__ if isinstance(error, DiscoveryError) else error
-        retry_after = cause.retry_after_header if isinstance(cause, FetchError) else None
         gone = isinstance(error, FetchError) and error.status in (404, 410)
         with self._lock:
-            snapshot, failures = self.snapshot, self.attempts.failures + 1
-            past = snapshot is not None and snapshot.fetched.age(begun) >= snapshot.lifetime.max_stale
-            self.attempts = Attempts(failures, self.attempts.failed_past_max_stale or past)
-            self.last_error, self._flight = error, None
-            ceiling = self._options.backoff_max if snapshot else min(_COLD_BACKOFF_MAX, self._options.backoff_max)
-            delay = retry_delay(failures, retry_after, now.wall, _random.random(), ceiling)
-            self._next_try = now.monotonic + delay
-            self._timer.set(delay)
-        if gone or failures >= 2:
-            self._metadata.invalidate()
-        if failures == 1:
+            self._flight = None
+            self._count_failure(error, begun)
+            if gone or self.attempts.failures >= 2:
+                self._metadata.invalidate()
+
+    def _count_failure(self, error: ProviderError, begun: Instant) -> None:
+        """Remember a failed attempt and plan the next one. The lock is held."""
+        snapshot = self.snapshot
+        past = snapshot is not None and snapshot.fetched.age(begun) >= snapshot.lifetime.max_stale
+        delay = self._backoff.failed(error, Instant.now(self._clock), cold=snapshot is None)
+        self.attempts = Attempts(self._backoff.failures, self.attempts.failed_past_max_stale or past)
+        self.last_error = error
+        self._timer.set(delay)
+        if self.attempts.failures == 1:
             report_failure(self.name, snapshot, error)
 
     def _arm_trailing(self, now: Instant) -> None:

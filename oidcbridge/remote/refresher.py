@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -17,7 +18,11 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+logger = logging.getLogger("oidcbridge.keys")
+
 MAX_CONCURRENT_FETCHES = 16
+#: What starting work raises where the machine has no thread or descriptor left, or the interpreter is ending.
+CANNOT_START = (RuntimeError, OSError)
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -33,6 +38,16 @@ class _Loop(asyncio.SelectorEventLoop):
     The default executor's threads would be joined at interpreter exit, and a dead name server would hold it.
     """
 
+    _is_whole = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_whole = True
+
+    def is_closed(self) -> bool:
+        """Also where no descriptors were left to finish it: there is nothing to close then, or to complain of."""
+        return not self._is_whole or super().is_closed()
+
     async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
         future: asyncio.Future[Any] = self.create_future()
 
@@ -45,7 +60,10 @@ class _Loop(asyncio.SelectorEventLoop):
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 self.call_soon_threadsafe(_settle, future, outcome)
 
-        threading.Thread(target=look_up, name="oidcbridge-dns", daemon=True).start()
+        try:
+            threading.Thread(target=look_up, name="oidcbridge-dns", daemon=True).start()
+        except RuntimeError as error:
+            raise socket.gaierror(socket.EAI_AGAIN, f"no thread to look the name up: {error}") from None
         return await future
 
 
@@ -69,11 +87,14 @@ class Refresher:
         self._tasks: set[asyncio.Task[None]] = set()  # a loop itself holds tasks weakly
 
     def run(self, job: Job) -> None:
-        """Start ``job`` on the background loop, at most 16 at once. The job reports its own errors."""
+        """Start ``job`` on the background loop, at most 16 at once. The job reports its own errors.
+
+        Raises one of `CANNOT_START`; a later call may succeed.
+        """
         self._running_loop().call_soon_threadsafe(self._start, job)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        """Call ``callback`` on the background loop in ``delay`` seconds."""
+        """Call ``callback`` on the background loop in ``delay`` seconds. Raises like `run`."""
         loop = self._running_loop()
         loop.call_soon_threadsafe(loop.call_later, delay, callback)
 
@@ -88,12 +109,16 @@ class Refresher:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
-                self._loop = _Loop()
+                loop = _Loop()
+                thread = threading.Thread(target=self._serve, args=(loop,), name="oidcbridge-refresher", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    loop.close()
+                    raise
+                # Kept only now: a loop that nobody runs would take every later job, and end none.
+                self._loop, self._thread = loop, thread
                 self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)  # bound to the loop that first waits for it
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="oidcbridge-refresher", daemon=True
-                )
-                self._thread.start()
             return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -130,7 +155,10 @@ class Timer:
         self._ring = weakref.WeakMethod(ring)
 
     def set(self, delay: float) -> int:
-        """Ring in ``delay`` seconds; returns the appointment's number."""
+        """Ring in ``delay`` seconds; returns the appointment's number.
+
+        Where the machine has no room for it nothing rings, and whoever next finds the keys old asks instead.
+        """
         self.number += 1
         number, weak_ring = self.number, self._ring
 
@@ -139,7 +167,10 @@ class Timer:
             if owner_rings is not None:
                 owner_rings(number)
 
-        refresher().call_later(delay, ring)
+        try:
+            refresher().call_later(delay, ring)
+        except CANNOT_START as error:
+            logger.warning("no refresh could be planned: %s", error)
         return number
 
     def cancel(self) -> None:

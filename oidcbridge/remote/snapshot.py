@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from random import SystemRandom
 
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
 from oidcbridge.core.keys import DeniedKeys, KeySet, parse_key_set
@@ -14,6 +15,7 @@ from oidcbridge.remote.http import fetch
 logger = logging.getLogger("oidcbridge.keys")
 
 _MAX_ETAG_CHARS = 256
+_random = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,14 @@ class Snapshot:
     etag: str | None
     number: int
     generation: int
+
+    def refresh_after(self) -> float:
+        """Seconds after which to ask again ahead of time: not the same for all processes that began together."""
+        return self.lifetime.soft * _random.uniform(0.8, 0.9)
+
+    def vouched_until(self, now: Instant) -> float:
+        """``as_of`` by the clock that stands at ``now``: one that was fast then, and was set right, put it too late."""
+        return self.as_of + min(0.0, now.wall - self.fetched.age(now) - self.fetched.wall)
 
 
 async def fetch_snapshot(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from oidcbridge import FetchOptions, Verifier, verification
+from oidcbridge.core.verify import verify
 from oidcbridge.errors import (
     AlgorithmNotAllowedError,
     AudienceMismatchError,
@@ -228,12 +229,11 @@ def test_new_material_that_lands_in_the_middle_of_a_verification_counts_for_it(
 ) -> None:
     new = FakeKey.generate("ES256", kid=issuer.signing_key().kid)
     issuer.keys[:] = [new]
-    with_old = verification.verify
 
     def verify_late(*args: Any) -> Any:
-        monkeypatch.setattr(verification, "verify", with_old)
+        monkeypatch.setattr(verification, "verify", verify)
         asyncio.run(verifier.refresh(force=True))
-        return with_old(*args)
+        return verify(*args)
 
     monkeypatch.setattr(verification, "verify", verify_late)
     assert verifier.verify_now(issuer.mint("ada", key=new)).user_id == "ada"
