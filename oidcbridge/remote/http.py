@@ -158,8 +158,12 @@ def _client_of_the_user(build: Callable[[], httpx2.AsyncClient]) -> httpx2.Async
 def check_options(options: FetchOptions) -> None:
     """Read certificates and look for SOCKS once now: a mistake shows on the user's line, not at the first fetch.
 
+    The system's certificates are read here as well. OpenSSL holds a lock meanwhile, and a process that forks while the
+    background thread has it would leave its children waiting for ever.
+
     Raises `ConfigurationError`.
     """
+    _system_ssl_context()
     for name in ("ca_file", "client_cert_file", "client_key_file"):
         path = getattr(options, name)
         try:
