@@ -84,7 +84,7 @@ def _secret(value: bytes, position: int, algorithms: frozenset[str]) -> Key:
 
 def _is_public_key(value: bytes) -> bool:
     """Whether this is a key: PEM, JWK or SSH text, DER, or one of them in base64 (as Keycloak's console shows keys)."""
-    spellings = (value, _from_base64(value))
+    spellings = (value, value.rstrip(b"\r\n"), _from_base64(value))  # a file's last line may have ended it
     if any(mark in spelling for mark in _KEY_TEXT for spelling in spellings):
         return True
     for spelling in spellings:
@@ -107,7 +107,7 @@ def _from_base64(value: bytes) -> bytes:
 
 
 def _pem(value: bytes, position: int, algorithms: frozenset[str]) -> Key:
-    material = _import_pem(value.strip(), position)
+    material = _import_pem(value, position)
     usable = algorithms_of(material, None) & algorithms
     if not usable:
         raise ConfigurationError(
@@ -123,7 +123,8 @@ def _import_pem(value: bytes, position: int) -> AsymmetricKey:
             f"verification_keys[{position}] is a private key; verifying needs the public one"
             " (openssl pkey -in key.pem -pubout)"
         )
-    if not value.startswith(b"-----BEGIN"):
+    text = value.strip()  # of PEM; the last byte of a DER key may look like a blank
+    if not text.startswith(b"-----BEGIN"):
         # Never send the owner of a public key to HS256: whoever has the key could then sign.
         advice = (
             "is a key in another form than PEM: write its base64 between the lines -----BEGIN PUBLIC KEY----- and"
@@ -133,9 +134,9 @@ def _import_pem(value: bytes, position: int) -> AsymmetricKey:
         )
         raise ConfigurationError(f"verification_keys[{position}] {advice}")
     try:
-        if value.startswith(b"-----BEGIN CERTIFICATE"):
-            return _wrap(load_pem_x509_certificate(value).public_key(), position)
-        return _wrap(load_pem_public_key(value), position)
+        if text.startswith(b"-----BEGIN CERTIFICATE"):
+            return _wrap(load_pem_x509_certificate(text).public_key(), position)
+        return _wrap(load_pem_public_key(text), position)
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(
             f"verification_keys[{position}] cannot be read as a PEM public key or certificate"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import itertools
 import json
 import re
 import warnings
@@ -34,14 +35,16 @@ def fake_key(alg: str) -> FakeKey:
 
 
 @cache
-def certificate() -> bytes:
+def certificate(serial: int = 1) -> bytes:
     key = fake_key("RS256").private_key
     assert isinstance(key, RSAKey)
     assert key.private_key is not None
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "idp.test")])
     begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key)
-    builder = builder.serial_number(1).not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=9999))
+    builder = (
+        builder.serial_number(serial).not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=9999))
+    )
     return builder.sign(key.private_key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
@@ -52,6 +55,14 @@ def bare(pem: str | bytes) -> str:
 
 def der(pem: str | bytes) -> bytes:
     return base64.b64decode(bare(pem))
+
+
+@cache
+def der_ending_in_a_blank() -> bytes:
+    """A certificate's last byte belongs to its signature, and may well be a space or a line break."""
+    return next(
+        text for text in (der(certificate(serial)) for serial in itertools.count(1)) if text[-1:] in b" \t\n\r\x0b\x0c"
+    )
 
 
 def refused(value: object, reason: str, algorithms: frozenset[str] = ALL) -> str:
@@ -222,6 +233,8 @@ SPELLINGS: dict[str, Callable[[], str | bytes]] = {
     "base64 of a JWK": lambda: base64.b64encode(jwk().encode()),
     "DER": lambda: der(fake_key("RS256").public_pem()),
     "DER of a certificate": lambda: der(certificate()),
+    "DER that ends in a blank": der_ending_in_a_blank,
+    "DER in a file whose last line was ended": lambda: der(fake_key("RS256").public_pem()) + b"\r\n",
     "SSH RSA": lambda: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ",
     "SSH Ed25519": lambda: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 32,
     "SSH ECDSA": lambda: "ecdsa-sha2-nistp256 AAAAE2VjZHNh" + "A" * 32,
