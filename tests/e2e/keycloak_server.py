@@ -183,6 +183,12 @@ class KeycloakServer:
                 component["config"][name] = [str(value).lower()]
         self.admin("PUT", f"/components/{component_id}", component)
 
+    def remove_keys(self, algorithm: str) -> None:
+        """Delete all keys of an algorithm, as in a realm that was never asked for a token signed with it."""
+        for key in self.realm_keys():
+            if key.get("algorithm") == algorithm:
+                self.admin("DELETE", f"/components/{key['providerId']}")
+
     def realm_keys(self) -> list[Json]:
         """Return all keys, disabled ones too: `kid`, `providerId` (the component id), `status`, `algorithm`, `use`."""
         keys: list[Json] = self.admin("GET", "/keys").json()["keys"]

@@ -97,6 +97,7 @@ def test_a_refreshed_token_is_of_the_same_session(keycloak: KeycloakServer, agen
 
 def test_an_es256_token_passes_at_its_first_use(keycloak: KeycloakServer, agent: AgentServer) -> None:
     # Keycloak makes this key when the first ES256 token is asked for: nobody can have fetched its kid before.
+    keycloak.remove_keys("ES256")  # other tests may have asked
     agent.get("/whoami", keycloak.password_token("agent-ui", "ada", "ada-pw")["access_token"]).raise_for_status()
     before = {key["kid"] for key in keycloak.jwks()["keys"]}
     token = keycloak.password_token("agent-es", "ada", "ada-pw")["access_token"]
