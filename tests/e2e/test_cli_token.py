@@ -61,8 +61,11 @@ class Command:
 
     def finish(self) -> tuple[int, str, str]:
         """Exit code, stdout and all of stderr."""
-        stdout, stderr = self.process.communicate(timeout=60)
-        return self.process.returncode, stdout, self.said + stderr
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        # Not communicate(): it reads past the lines that `read_address` left in the buffer.
+        stderr, stdout = self.process.stderr.read(), self.process.stdout.read()
+        return self.process.wait(60), stdout, self.said + stderr
 
 
 def run(keycloak: KeycloakServer, *arguments: str, **environment: str) -> tuple[int, str, str]:
