@@ -5,6 +5,7 @@
     OIDCBridgeError
     ├─ ConfigurationError           at construction only
     ├─ VerifierClosedError          used after an explicit close()
+    ├─ KeyStoreError                a key store cannot be used; it is worked around, and never fails a request
     ├─ CredentialError              what the request carries is no usable credential
     │   ├─ MissingCredentialError   401, bare challenge (RFC 6750 3.1)
     │   └─ MalformedRequestError    400 invalid_request
@@ -55,6 +56,19 @@ class VerifierClosedError(OIDCBridgeError):
     """A verifier was used after an explicit ``close()``."""
 
     code = public_code = "verifier_closed"
+
+
+class KeyStoreError(OIDCBridgeError):
+    """A key store cannot be reached, or holds what cannot be trusted: raised by stores, and worked around.
+
+    ``ignored``: an entry is there and is not used (the event ``store_ignored``, else ``store_failed``).
+    """
+
+    code = public_code = "key_store"
+
+    def __init__(self, message: str, *, ignored: bool = False) -> None:
+        super().__init__(message)
+        self.ignored = ignored
 
 
 class CredentialError(OIDCBridgeError):
