@@ -27,6 +27,7 @@ FLOORS = {
     "oidcbridge.settings": 4,
     "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `token_cache` and `verifier`
     "oidcbridge.health": 5,  # how an issuer's keys stand
+    "oidcbridge.metrics": 5,  # what has been done, in numbers
     "oidcbridge.token_cache": 5,
     "oidcbridge.verification": 5,  # the steps of one verification, without waiting
     "oidcbridge.verifier": 6,
@@ -44,6 +45,7 @@ STANDS_ON = {"oidcbridge.testing": ("oidcbridge.errors", "oidcbridge.core")}  # 
 #: What the test kit takes beside that is taken inside a function or as a type, never at import.
 BY_NEED = {
     ("oidcbridge.testing.fake_issuer", "oidcbridge.remote.http"): "impersonate() is served by the one HTTP door",
+    ("oidcbridge.testing.fake_issuer", "oidcbridge.remote.process_budget"): "a provider begins with a whole budget",
     ("oidcbridge.testing.fake_issuer", "oidcbridge"): "verifier() builds a Verifier",
     ("oidcbridge.testing.fake_issuer", "oidcbridge.arguments"): "the types of its arguments",
 }
