@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oidcbridge._version import __version__
-    from oidcbridge.arguments import Issuer
+    from oidcbridge.arguments import DynamicIssuers, Issuer
     from oidcbridge.asgi.middleware import OIDCMiddleware
     from oidcbridge.core.bearer import TokenSource
     from oidcbridge.core.mapping import ClaimMapping
@@ -33,6 +33,7 @@ _HOMES = {
     "Clock": "oidcbridge.core.policy",
     "ConfigurationError": "oidcbridge.errors",
     "CredentialError": "oidcbridge.errors",
+    "DynamicIssuers": "oidcbridge.arguments",
     "FetchOptions": "oidcbridge.core.policy",
     "Issuer": "oidcbridge.arguments",
     "OIDCBridgeError": "oidcbridge.errors",
@@ -52,6 +53,7 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "CredentialError",
+    "DynamicIssuers",
     "FetchOptions",
     "Issuer",
     "OIDCBridgeError",

@@ -6,7 +6,7 @@ The table in the README says what each argument means.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, cast
 
@@ -89,30 +89,23 @@ class IssuerArguments(TypedDict, total=False):
 class VerifierArguments(IssuerArguments, total=False):
     """Every argument of `oidcbridge.Verifier`."""
 
-    issuers: Sequence[Issuer]
+    issuers: Sequence[Issuer | DynamicIssuers] | DynamicIssuers
     token_cache: int
     fetch: FetchOptions
     clock: Clock
 
 
 @dataclass(frozen=True, kw_only=True)
-class Issuer:
-    """One of several issuers; ``name`` goes before its users' ids (``name:sub``). None: not said.
+class _OfOneIssuer:
+    """What may be said of an issuer beside who it is. None: not said.
 
     ``audience`` None is said: it needs ``client_ids``. For ``client_ids`` and ``tenants`` None is refused.
     """
 
-    issuer_url: str
-    name: str
     audience: Names | None = ()
     client_ids: Names = ()
     provider: str | Profile | None = None
     algorithms: Names | None = None
-    discovery_url: str | None = None
-    jwks_uri: str | None = None
-    browser_url: str | None = None
-    jwks: Mapping[str, Any] | str | None = None
-    jwks_file: str | os.PathLike[str] | None = None
     user_id_claim: Names | None = None
     session_id_claim: Names | None = None
     scopes_claim: Names | None = None
@@ -127,9 +120,47 @@ class Issuer:
 
     def arguments(self) -> IssuerArguments:
         """What was said, as the arguments of a single issuer."""
-        said = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("name", "audience")}
+        names = [item.name for item in fields(self) if item.name in IssuerArguments.__annotations__]
+        said = {name: getattr(self, name) for name in names if name != "audience"}
         said = {name: value for name, value in said.items() if value is not None or name in ("client_ids", "tenants")}
         return cast(IssuerArguments, said if self.audience == () else {**said, "audience": self.audience})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issuer(_OfOneIssuer):
+    """One of several issuers; ``name`` goes before its users' ids (``name:sub``)."""
+
+    issuer_url: str
+    name: str
+    discovery_url: str | None = None
+    jwks_uri: str | None = None
+    browser_url: str | None = None
+    jwks: Mapping[str, Any] | str | None = None
+    jwks_file: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicIssuers(_OfOneIssuer):
+    """Issuers that are not known beforehand: the tenants of a platform, by a rule. Keys come by discovery alone.
+
+    ``allow`` is a pattern, ``"https://{tenant}.id.example.com/"`` or ``"https://id.example.com/realms/{tenant}"``:
+    each placeholder stands for one label of the host or one segment of the path, and what it stands for goes before
+    the users' ids. Whoever can register such a name at the provider is let in.
+
+    Or ``allow`` is a function of the issuer. It is called in a thread of ours, so it may ask a database; a request
+    waits for it, and for the keys, ``fetch.request_wait`` seconds in all, and is answered 503 where that is not enough
+    or the function raises. It returns the tenant's name (one for each issuer), True for a name made of the issuer, or
+    False or None for a stranger. About an issuer in use it is asked again after ``fetch.max_age`` seconds, while
+    requests go on.
+
+    ``max_issuers``: how many are kept; the one that was not used for longest leaves first.
+
+    ``allowed_networks``: networks (``"10.20.0.0/16"``) where a provider may be, beside the public addresses.
+    """
+
+    allow: str | Callable[[str], str | bool | None]
+    max_issuers: int = 256
+    allowed_networks: Names = ()
 
 
 class HttpArguments(TypedDict, total=False):

@@ -25,9 +25,11 @@ class IssuerHealth:
     """When the provider is asked again after a failure."""
     stale_budget_left: float | None = None
     """How much longer known keys go on while the provider cannot be reached."""
+    dynamic: bool = False
+    """Whether it came by `DynamicIssuers`: one tenant's outage does not make the app unready."""
 
 
-def health_of(keys: RemoteKeySet, now: Instant) -> IssuerHealth:
+def health_of(keys: RemoteKeySet, now: Instant, *, dynamic: bool = False) -> IssuerHealth:
     """The health of a remote key set at ``now``."""
     snapshot, state, error = keys.snapshot, keys.state(now), keys.last_error
     count = len(snapshot.key_set.keys) if snapshot else 0
@@ -45,4 +47,5 @@ def health_of(keys: RemoteKeySet, now: Instant) -> IssuerHealth:
         last_error=str(error) if error else None,
         next_try_in=keys.next_try_in(now) if failing else None,
         stale_budget_left=max(0.0, snapshot.lifetime.max_stale - age) if snapshot and age is not None else None,
+        dynamic=dynamic,
     )

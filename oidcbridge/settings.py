@@ -5,39 +5,35 @@ Every `ConfigurationError` from here says what to write instead.
 
 from __future__ import annotations
 
-import json
+import inspect
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from oidcbridge.arguments import (
+    DynamicIssuers,
     Issuer,
     IssuerArguments,
     VerifierArguments,
     can_go_before_ids,
     read_allow_list,
-    read_claim_names,
     read_names,
 )
-from oidcbridge.core.claims import ClaimPaths
-from oidcbridge.core.keys import ASYMMETRIC_ALGORITHMS, HMAC_ALGORITHMS, KeySet, parse_key_set
+from oidcbridge.core.addresses import AddressRule, parse_networks
+from oidcbridge.core.issuer_patterns import IssuerPattern, parse_issuer_pattern
+from oidcbridge.core.keys import KeySet
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.policy import Clock, FetchOptions, Policy
-from oidcbridge.core.static_keys import parse_verification_keys
-from oidcbridge.core.strict_json import thaw
 from oidcbridge.core.urls import check_issuer_urls
 from oidcbridge.environment import VERIFIER_VARIABLES, read_environment
-from oidcbridge.errors import ConfigurationError, KeysUnavailableError
+from oidcbridge.errors import ConfigurationError
+from oidcbridge.issuer_arguments import read_algorithms, read_audiences, read_leeway, read_mapping, read_static_keys
 from oidcbridge.profiles import Profile, profile_for
 from oidcbridge.remote.http import check_options
 
 logger = logging.getLogger("oidcbridge.settings")
-
-MAX_LEEWAY = 300.0
-_REASSIGNABLE = ("email", "preferred_username", "username", "cognito:username", "upn", "unique_name", "nickname")
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,37 @@ class IssuerSettings:
     browser_url: str | None
 
 
+#: Whether an issuer is let in, and by which name.
+IssuerRule = IssuerPattern | Callable[[str], str | bool | None]
+
+
+@dataclass(frozen=True)
+class DynamicSettings:
+    """Issuers by a rule: what is said of each, and the way to them."""
+
+    rule: IssuerRule
+    arguments: IssuerArguments
+    taken: frozenset[str]
+    """Names of the issuers beside them: no tenant may have one of these, or it would share their users' ids."""
+    max_issuers: int
+    fetch: FetchOptions
+    _by_profile: dict[str, IssuerSettings] = field(default_factory=dict, repr=False)
+
+    def of(self, issuer_url: str, name: str) -> IssuerSettings:
+        """The settings of one such issuer. Raises `ConfigurationError` where what was said does not fit it."""
+        profile = profile_for(self.arguments.get("provider", "auto"), issuer_url)
+        like = self._by_profile.get(profile.name)
+        if like is None:  # resolved, and warned about, once for each profile
+            like = resolve_issuer({**self.arguments, "issuer_url": issuer_url}, self.fetch)
+            self._by_profile[profile.name] = like
+        return replace(
+            like,
+            issuer_url=issuer_url,
+            policy=replace(like.policy, issuer=issuer_url),
+            mapping=replace(like.mapping, user_id_prefix=f"{name}:"),
+        )
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything a `Verifier` is made of."""
@@ -62,6 +89,7 @@ class Settings:
     fetch: FetchOptions
     clock: Clock
     token_cache: int
+    dynamic: DynamicSettings | None = None
 
 
 def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -82,7 +110,12 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
     token_cache = arguments.get("token_cache", 10_000)
     if isinstance(token_cache, bool) or not isinstance(token_cache, int) or token_cache < 0:
         raise ConfigurationError("token_cache is how many verified tokens are remembered: an int, 0 turns it off")
-    return Settings(_resolve_issuers(arguments, fetch), fetch, arguments.get("clock", Clock()), token_cache)
+    clock = arguments.get("clock", Clock())
+    if arguments.get("issuers") is None:
+        single = {name: value for name, value in arguments.items() if name in IssuerArguments.__annotations__}
+        return Settings((resolve_issuer(cast(IssuerArguments, single), fetch),), fetch, clock, token_cache)
+    issuers, dynamic = _resolve_issuers(arguments, fetch)
+    return Settings(issuers, fetch, clock, token_cache, dynamic)
 
 
 def _said(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,18 +146,27 @@ def names_a_source(arguments: Mapping[str, Any]) -> bool:
     return any(arguments.get(name) is not None for name in names)
 
 
-def _resolve_issuers(arguments: VerifierArguments, fetch: FetchOptions) -> tuple[IssuerSettings, ...]:
-    issuers = arguments.get("issuers")
-    if issuers is None:
-        single = {name: value for name, value in arguments.items() if name in IssuerArguments.__annotations__}
-        return (resolve_issuer(cast(IssuerArguments, single), fetch),)
+def _resolve_issuers(
+    arguments: VerifierArguments, fetch: FetchOptions
+) -> tuple[tuple[IssuerSettings, ...], DynamicSettings | None]:
     beside = sorted(name for name in arguments if name in IssuerArguments.__annotations__ and name != "leeway")
     if beside:
         raise ConfigurationError(f"issuers= and {beside[0]}= exclude each other; say it in each Issuer(…)")
-    if not isinstance(issuers, Sequence) or not all(isinstance(issuer, Issuer) for issuer in issuers):
-        raise ConfigurationError("issuers= is a list: issuers=[Issuer(issuer_url=…, audience=…, name=…), …]")
-    if not issuers or len({issuer.issuer_url for issuer in issuers}) < len(issuers):
+    said: object = arguments["issuers"]
+    listed = [said] if isinstance(said, DynamicIssuers) else said
+    if not isinstance(listed, Sequence) or not all(isinstance(one, Issuer | DynamicIssuers) for one in listed):
+        raise ConfigurationError(
+            "issuers= is a list: issuers=[Issuer(issuer_url=…, audience=…, name=…), …], or DynamicIssuers(allow=…)"
+        )
+    issuers = [one for one in listed if isinstance(one, Issuer)]
+    dynamic = [one for one in listed if isinstance(one, DynamicIssuers)]
+    if not listed or len({issuer.issuer_url for issuer in issuers}) < len(issuers):
         raise ConfigurationError("issuers= needs at least one Issuer, and each issuer_url once")
+    if len(dynamic) > 1:
+        raise ConfigurationError(
+            "issuers= takes one DynamicIssuers: two could give one name to two tenants, who would share their users'"
+            " ids. Write a function that decides about all: DynamicIssuers(allow=decide)"
+        )
     names = [issuer.name for issuer in issuers]
     if len(set(names)) < len(names) or not all(map(can_go_before_ids, names)):
         raise ConfigurationError(
@@ -134,9 +176,34 @@ def _resolve_issuers(arguments: VerifierArguments, fetch: FetchOptions) -> tuple
     leeway = IssuerArguments(leeway=arguments["leeway"]) if "leeway" in arguments else IssuerArguments()
     resolved = [(issuer.name, resolve_issuer({**issuer.arguments(), **leeway}, fetch)) for issuer in issuers]
     # Also where there is one: a second must not rename the first one's users.
-    return tuple(
-        replace(settings, mapping=replace(settings.mapping, user_id_prefix=f"{name}:")) for name, settings in resolved
-    )
+    prefixed = [replace(one, mapping=replace(one.mapping, user_id_prefix=f"{name}:")) for name, one in resolved]
+    return tuple(prefixed), _resolve_dynamic(dynamic[0], leeway, fetch, frozenset(names)) if dynamic else None
+
+
+def _resolve_dynamic(
+    said: DynamicIssuers, leeway: IssuerArguments, fetch: FetchOptions, taken: frozenset[str]
+) -> DynamicSettings:
+    rule, example = _rule(said.allow, fetch)
+    if isinstance(said.max_issuers, bool) or not isinstance(said.max_issuers, int) or said.max_issuers < 1:
+        raise ConfigurationError("DynamicIssuers(max_issuers=) is how many tenants' keys are kept: an int, at least 1")
+    texts = read_names(said.allowed_networks, "allowed_networks", '["10.20.0.0/16"]', may_be_empty=True)
+    fetch = replace(fetch, addresses=AddressRule(parse_networks(texts)))
+    settings = DynamicSettings(rule, {**said.arguments(), **leeway}, taken, said.max_issuers, fetch)
+    settings.of(example, "example")  # a mistake shows on the user's line
+    return settings
+
+
+def _rule(allow: object, fetch: FetchOptions) -> tuple[IssuerRule, str]:
+    """The rule, and an issuer to try the other arguments with."""
+    if isinstance(allow, str):
+        pattern = parse_issuer_pattern(allow, allow_http=fetch.insecure_allow_http)
+        return pattern, pattern.example
+    if not callable(allow) or inspect.iscoroutinefunction(allow) or inspect.iscoroutinefunction(type(allow).__call__):
+        raise ConfigurationError(
+            "DynamicIssuers(allow=) is a pattern or a plain function of the issuer, no coroutine function: it is called"
+            ' in a thread of its own and may block. allow="https://{tenant}.id.example.com/"'
+        )
+    return allow, "https://tenant.invalid"
 
 
 def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSettings:
@@ -152,10 +219,10 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
         allow_http=fetch.insecure_allow_http,
     )
     profile = profile_for(arguments.get("provider", "auto"), issuer_url)
-    algorithms = _algorithms(arguments)
-    keys = _static_keys(arguments, algorithms)
+    algorithms = read_algorithms(arguments)
+    keys = read_static_keys(arguments, algorithms)
     client_ids = read_allow_list(arguments.get("client_ids", ()), "client_ids")
-    audiences = _audiences(arguments, profile, client_ids)
+    audiences = read_audiences(arguments, profile, client_ids)
     token_type = arguments.get("token_type")
     if token_type not in (None, "at+jwt"):
         raise ConfigurationError('token_type is "at+jwt" (RFC 9068 strictness), or is left out')
@@ -164,11 +231,11 @@ def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions) -> IssuerSet
         audiences=audiences,
         algorithms=algorithms,
         client_ids=client_ids,
-        leeway=_leeway(arguments.get("leeway", 60.0)),
+        leeway=read_leeway(arguments.get("leeway", 60.0)),
         token_type=token_type,
         rules=profile.rules,
     )
-    mapping = _mapping(arguments, profile.mapping, audiences or frozenset())
+    mapping = read_mapping(arguments, profile.mapping, audiences or frozenset())
     return IssuerSettings(issuer_url, profile, policy, mapping, keys, discovery_url, jwks_uri, browser_url)
 
 
@@ -179,117 +246,4 @@ def unverified_mapping(arguments: IssuerArguments) -> ClaimMapping:
         " For demos only"
     )
     profile = profile_for(arguments.get("provider") or "auto", arguments.get("issuer_url"))
-    return _mapping(cast(IssuerArguments, _said(arguments)), profile.mapping, frozenset())
-
-
-def _algorithms(arguments: IssuerArguments) -> frozenset[str]:
-    if "algorithm" in arguments and "algorithms" in arguments:
-        raise ConfigurationError("algorithm= is the one-element form of algorithms=; write one of them")
-    static = any(arguments.get(name) is not None for name in ("verification_keys", "secret_key"))
-    default = "HS256" if arguments.get("secret_key") is not None else ASYMMETRIC_ALGORITHMS
-    said = arguments.get("algorithm", arguments.get("algorithms", default))
-    algorithms = frozenset(read_names(said, "algorithms", 'algorithms=["RS256", "ES256"]'))
-    unknown = sorted(algorithms - ASYMMETRIC_ALGORITHMS - HMAC_ALGORITHMS)
-    if unknown:
-        raise ConfigurationError(f"algorithms names {unknown[0]!r}; known are {sorted(ASYMMETRIC_ALGORITHMS)}")
-    if algorithms & HMAC_ALGORITHMS and not static:
-        raise ConfigurationError(
-            f"{min(algorithms & HMAC_ALGORITHMS)} is for shared secrets and goes with verification_keys= alone: an"
-            " issuer's public keys are public, and whoever has one could sign with it"
-        )
-    return algorithms
-
-
-def _static_keys(arguments: IssuerArguments, algorithms: frozenset[str]) -> KeySet | None:
-    names = ("verification_keys", "secret_key", "jwks", "jwks_file", "jwks_uri", "discovery_url")
-    said = [name for name in names if arguments.get(name) is not None]
-    if len(said) > 1 and said != ["jwks_uri", "discovery_url"]:
-        raise ConfigurationError(f"{said[0]}= and {said[1]}= both say where the keys are; write one of them")
-    keys = arguments.get("verification_keys")
-    if arguments.get("secret_key") is not None:
-        keys = arguments["secret_key"]
-    if keys is not None:
-        return parse_verification_keys([keys] if isinstance(keys, str | bytes) else keys, algorithms)
-    if arguments.get("jwks_file") is not None:
-        return _read_key_set(_read_file(cast(str, arguments["jwks_file"]), "jwks_file"), "jwks_file")
-    jwks = arguments.get("jwks")
-    if jwks is not None:
-        return _read_key_set(_jwks_text(jwks).encode(), "jwks")
-    return None
-
-
-def _jwks_text(jwks: Mapping[str, Any] | str) -> str:
-    try:
-        return jwks if isinstance(jwks, str) else json.dumps(thaw(jwks))
-    except TypeError:
-        raise ConfigurationError('jwks is a JWK Set, {"keys": […]}, as a dict or as its JSON text') from None
-
-
-def _read_file(path: str | os.PathLike[str], name: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{name} {os.fspath(path)} cannot be read: {error.strerror}") from None
-
-
-def _read_key_set(data: bytes, name: str) -> KeySet:
-    try:
-        return parse_key_set(data)
-    except KeysUnavailableError as error:
-        raise ConfigurationError(f"{name}: {error}") from None
-
-
-def _audiences(arguments: IssuerArguments, profile: Profile, client_ids: frozenset[str]) -> frozenset[str] | None:
-    audience, required = arguments.get("audience"), profile.rules.audience_required
-    if arguments.get("issuer_url") is not None and not required and not client_ids:
-        # With an audience too: a token that names none would pass, whichever client it was made for.
-        raise ConfigurationError(f'{profile.name} access tokens name the app client: write client_ids=["…"]')
-    if audience is not None:
-        return frozenset(read_names(audience, "audience", 'audience="agent-api"'))
-    if arguments.get("issuer_url") is None or (client_ids and ("audience" in arguments or not required)):
-        return None
-    raise ConfigurationError(
-        'audience is missing: write the name of this API as the provider puts it into "aud", audience="agent-api". To'
-        ' go without, write audience=None and client_ids=["…"] (whose tokens are accepted)'
-    )
-
-
-def _leeway(leeway: float) -> float:
-    if isinstance(leeway, bool) or not isinstance(leeway, int | float) or not 0 <= leeway <= MAX_LEEWAY:
-        raise ConfigurationError(f"leeway is 0 to {MAX_LEEWAY:.0f} seconds")
-    return float(leeway)
-
-
-def _mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: frozenset[str]) -> ClaimMapping:
-    said: dict[str, ClaimPaths] = {}
-    for name in ("user_id", "session_id", "scopes", "roles", "groups", "permissions", "tenant"):
-        names = arguments.get(f"{name}_claim")
-        if names is not None:
-            said[name] = read_names(names, f"{name}_claim", f'{name}_claim="path.to.claim"')
-    reassignable = [path for path in said.get("user_id", ()) if path in _REASSIGNABLE]
-    if reassignable and len(said["user_id"]) > 1:
-        logger.warning(
-            "user_id_claim=%r: who may choose %r can choose another person's id in one of the other claims, and whose"
-            " token lacks a claim gets another id of their own; name one claim, such as 'sub'",
-            list(said["user_id"]),
-            reassignable[0],
-        )
-    elif reassignable:
-        logger.warning(
-            "user_id_claim=%r: a provider may give this name to another person later, who then has the first one's"
-            " sessions; 'sub' is never reassigned",
-            reassignable[0],
-        )
-    tenants = read_allow_list(arguments.get("tenants", ()), "tenants")
-    if not all(map(can_go_before_ids, tenants)):
-        raise ConfigurationError(
-            "tenants are names without a colon, and none is 'client' (which marks machines): they go before users' ids"
-        )
-    return replace(
-        row,
-        **cast(Any, said),
-        dependencies=read_claim_names(arguments.get("dependencies_claims", ()), "dependencies_claims"),
-        session_state=read_claim_names(arguments.get("session_state_claims", ()), "session_state_claims"),
-        own_clients=own_clients,
-        tenants=tenants,
-    )
+    return read_mapping(cast(IssuerArguments, _said(arguments)), profile.mapping, frozenset())

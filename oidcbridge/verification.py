@@ -29,7 +29,7 @@ Steps = Generator[Wait, bool, Principal]
 
 
 class IssuerAtWork(NamedTuple):
-    """One configured issuer, with its keys."""
+    """One issuer, with its keys."""
 
     settings: IssuerSettings
     keys: KeySource
@@ -37,12 +37,11 @@ class IssuerAtWork(NamedTuple):
 
 
 def verification_steps(
-    token: UnverifiedToken, issuer: IssuerAtWork, clock: Clock, patience: float, *, wait: bool
+    token: UnverifiedToken, issuer: IssuerAtWork, clock: Clock, give_up: float, *, wait: bool
 ) -> Generator[Wait, bool, VerifiedToken]:
-    """Verify ``token`` with the issuer's keys, waiting for them ``patience`` seconds at most, or not at all."""
+    """Verify ``token`` with the issuer's keys, waited for until the monotonic second ``give_up``, or not at all."""
     policy, keys, header = issuer.settings.policy, issuer.keys, token.header
     now = clock.time()
-    give_up = clock.monotonic() + patience
     mark = keys.mark()
     key_set = keys.usable()
     if key_set is None or not key_set.candidates(header.kid, header.alg):

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from types import TracebackType
 from typing import Self, Unpack
 
 from oidcbridge.arguments import VerifierArguments
-from oidcbridge.core.freshness import Instant
 from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.token import MAX_TOKEN_BYTES, UnverifiedToken, parse_unverified
-from oidcbridge.errors import ConfigurationError, ProviderError, UnknownIssuerError, VerifierClosedError
-from oidcbridge.health import IssuerHealth, health_of
-from oidcbridge.key_sources import FixedKeySet, KeySource
-from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.core.token import MAX_TOKEN_BYTES, parse_unverified
+from oidcbridge.errors import ProviderError, VerifierClosedError
+from oidcbridge.health import IssuerHealth
+from oidcbridge.issuers import Issuers
 from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import start_anew_after_fork
-from oidcbridge.settings import IssuerSettings, Settings, resolve
+from oidcbridge.settings import resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
-from oidcbridge.verification import IssuerAtWork, Steps, verification_steps
-
-logger = logging.getLogger("oidcbridge.verifier")
+from oidcbridge.verification import Steps, verification_steps
 
 
 class Verifier:
@@ -37,33 +32,13 @@ class Verifier:
         settings = resolve(arguments)
         self._settings = settings
         self._clock = settings.clock
-        self._issuers = {issuer.issuer_url: self._at_work(issuer, settings) for issuer in settings.issuers}
-        self._only = next(iter(self._issuers.values())) if len(self._issuers) == 1 else None
+        self._issuers = Issuers(settings)
         self._tokens = TokenCache(settings.token_cache) if settings.token_cache else None
         self._closed = False
         start_anew_after_fork(self)
-        for issuer in settings.issuers:
-            logger.info("issuer %s: provider profile %r", issuer.issuer_url, issuer.profile.name)
-
-    @staticmethod
-    def _at_work(issuer: IssuerSettings, settings: Settings) -> IssuerAtWork:
-        if issuer.keys is not None:  # given by hand: nobody is ever asked
-            return IssuerAtWork(issuer, FixedKeySet(issuer.keys), None)
-        assert issuer.issuer_url is not None  # noqa: S101 - settings refuse neither issuer nor keys
-        metadata = RemoteMetadata(
-            issuer.issuer_url,
-            settings.fetch,
-            settings.clock,
-            discovery_url=issuer.discovery_url,
-            browser_url=issuer.browser_url,
-        )
-        keys = RemoteKeySet(
-            issuer.issuer_url, settings.fetch, settings.clock, jwks_uri=issuer.jwks_uri, metadata=metadata
-        )
-        return IssuerAtWork(issuer, keys, metadata)
 
     def __repr__(self) -> str:
-        return f"Verifier(issuers={list(self._issuers)})"
+        return f"Verifier(issuers={self._issuers})"
 
     async def verify(self, token: str) -> Principal:
         """The principal of an access token; fetches keys when it must, waiting at most ``fetch.request_wait`` seconds.
@@ -145,23 +120,11 @@ class Verifier:
         Tokens verified before are refused too. ``issuer`` may be left out where only one is configured. Raises
         `ConfigurationError` for an issuer that is not.
         """
-        if issuer is None and self._only is None:
-            raise ConfigurationError(f"deny_key needs issuer=, one of {list(self._issuers)}: kid values may be equal")
-        chosen = self._only if issuer is None else self._issuers.get(issuer)
-        if chosen is None:
-            raise ConfigurationError(f"deny_key: {issuer!r} is not among {list(self._issuers)}")
-        chosen.keys.deny(kid)
-        logger.warning("key %a of %s is denied", kid[:64], chosen.settings.issuer_url)
+        self._issuers.deny(kid, issuer)
 
     def health(self) -> tuple[IssuerHealth, ...]:
         """How each issuer's keys stand. Never asks the provider."""
-        now = Instant.now(self._clock)
-        return tuple(
-            health_of(issuer.keys, now)
-            if isinstance(issuer.keys, RemoteKeySet)
-            else IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=_count(issuer.keys))
-            for issuer in self._issuers.values()
-        )
+        return self._issuers.health()
 
     def start_warming(self) -> None:
         """The same without waiting: the fetches begin, and go on in the background."""
@@ -170,8 +133,7 @@ class Verifier:
 
     def pause(self) -> None:
         """Stop refreshing ahead; the next use resumes. For a lifespan's end."""
-        for issuer in self._issuers.values():
-            issuer.keys.pause()
+        self._issuers.pause()
 
     def close(self) -> None:
         """Refuse all further use. Plain, idempotent, never needed: nothing is left running either way."""
@@ -195,7 +157,7 @@ class Verifier:
     @property
     def issuer_urls(self) -> tuple[str, ...]:
         """The configured issuers."""
-        return tuple(url for url in self._issuers if url is not None)
+        return tuple(url for url in self._issuers.fixed if url is not None)
 
     def metadata(self) -> tuple[IssuerMetadata, ...]:
         """What is known now of the issuers' discovery documents; asking for the missing ones begins. Never waits.
@@ -203,7 +165,7 @@ class Verifier:
         The endpoints are those that a browser reaches (``browser_url``), wherever we ask ourselves.
         """
         known = []
-        for issuer in self._issuers.values():
+        for issuer in self._issuers.fixed.values():
             if issuer.metadata is not None and issuer.metadata.for_browsers is not None:
                 known.append(issuer.metadata.for_browsers)
             elif issuer.metadata is not None and not self._closed:
@@ -212,7 +174,7 @@ class Verifier:
 
     def _remote_key_sets(self) -> list[RemoteKeySet]:
         self._refuse_if_closed()
-        return [issuer.keys for issuer in self._issuers.values() if isinstance(issuer.keys, RemoteKeySet)]
+        return [issuer.keys for issuer in self._issuers.at_work() if isinstance(issuer.keys, RemoteKeySet)]
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -228,10 +190,10 @@ class Verifier:
     def _steps(self, token: str, *, wait: bool) -> Steps:
         """One verification, the same for sync and async callers, and remembered where it ends well."""
         unverified = parse_unverified(token)
-        issuer = self._issuer_of(unverified)
-        verified = yield from verification_steps(
-            unverified, issuer, self._clock, self._settings.fetch.request_wait, wait=wait
-        )
+        give_up = self._clock.monotonic() + self._settings.fetch.request_wait
+        issuer = yield from self._issuers.find(unverified, give_up, wait=wait)
+        verified = yield from verification_steps(unverified, issuer, self._clock, give_up, wait=wait)
+        self._issuers.confirm(issuer)
         principal = principal_from(verified, issuer.settings.mapping)
         if self._tokens is not None:
             leeway = issuer.settings.policy.leeway
@@ -239,25 +201,11 @@ class Verifier:
             self._tokens.put(token, CachedToken(principal, issuer.keys, verified.key.fingerprint, *times))
         return principal
 
-    def _issuer_of(self, token: UnverifiedToken) -> IssuerAtWork:
-        """The configured issuer that the token names, to the letter; with static keys alone there is but one."""
-        if self._only is not None and self._only.settings.issuer_url is None:
-            return self._only
-        name = token.claims.get("iss")
-        issuer = self._issuers.get(name) if isinstance(name, str) else None
-        if issuer is None:
-            raise UnknownIssuerError(f"iss {ascii(name)[:200]} is not among {list(self._issuers)}")
-        return issuer
-
     def start_anew_in_child(self) -> None:
         """After a fork (`oidcbridge.remote.refresher`)."""
         if self._tokens is not None:
             self._tokens.start_anew_in_child()
-
-
-def _count(keys: KeySource) -> int:
-    key_set = keys.usable()
-    return len(key_set.keys) if key_set else 0
+        self._issuers.start_anew_in_child()
 
 
 def _principal_of(end: StopIteration) -> Principal:

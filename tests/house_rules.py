@@ -24,20 +24,22 @@ FLOORS = {
     "oidcbridge.environment": 3,  # OIDCBRIDGE_* -> arguments, for `settings` and the HTTP side
     "oidcbridge.remote": 3,
     "oidcbridge.stores": 3,
-    "oidcbridge.settings": 4,
+    "oidcbridge.issuer_arguments": 4,  # what is said of one issuer, read for `settings`
     "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `token_cache` and `verifier`
+    "oidcbridge.settings": 5,
     "oidcbridge.health": 5,  # how an issuer's keys stand
     "oidcbridge.metrics": 5,  # what has been done, in numbers
     "oidcbridge.token_cache": 5,
-    "oidcbridge.verification": 5,  # the steps of one verification, without waiting
-    "oidcbridge.verifier": 6,
-    "oidcbridge.asgi": 7,
-    "oidcbridge.fastapi": 8,
-    "oidcbridge.mcp": 8,
-    "oidcbridge.agentos": 8,
-    "oidcbridge": 9,  # the front door: names and where they live, imported on first use
-    "oidcbridge.testing": 10,
-    "oidcbridge.cli": 11,
+    "oidcbridge.verification": 6,  # the steps of one verification, without waiting
+    "oidcbridge.issuers": 7,  # the issuers of one verifier: written down, or let in by a rule
+    "oidcbridge.verifier": 8,
+    "oidcbridge.asgi": 9,
+    "oidcbridge.fastapi": 10,
+    "oidcbridge.mcp": 10,
+    "oidcbridge.agentos": 10,
+    "oidcbridge": 11,  # the front door: names and where they live, imported on first use
+    "oidcbridge.testing": 12,
+    "oidcbridge.cli": 13,
 }
 #: A room that stands on less than all that is below it.
 STANDS_ON = {"oidcbridge.testing": ("oidcbridge.errors", "oidcbridge.core")}  # signing a token needs no verifier

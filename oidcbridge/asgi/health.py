@@ -23,7 +23,7 @@ def health_endpoint(verifier: Verifier) -> Callable[[Request], Awaitable[Respons
         issuers = [asdict(issuer) for issuer in verifier.health()]
         for issuer in issuers:
             del issuer["last_error"]
-        ready = all(issuer["usable"] for issuer in issuers)
+        ready = all(issuer["usable"] for issuer in issuers if not issuer["dynamic"])
         return JSONResponse({"ready": ready, "issuers": issuers}, 200 if ready else 503, {"Cache-Control": "no-store"})
 
     return health

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from oidcbridge.core.addresses import AddressRule
 from oidcbridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ class FetchOptions:
     """Plain http to other hosts than loopback. Whoever is on the path can then install signing keys."""
     http_client: Callable[[], httpx2.AsyncClient] | None = field(default=None, repr=False)
     """Builds the client, on our own loop; redirects, deadline, size cap and cookies stay ours."""
+    addresses: AddressRule | None = field(default=None, repr=False)
+    """Look names up ourselves and connect to allowed addresses alone; `DynamicIssuers` sets it for its issuers. None:
+    whoever wrote the issuer into the code is trusted with its name."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in _FETCH_BOUNDS.items():
@@ -151,6 +155,16 @@ class FetchOptions:
                 "FetchOptions(http_client=) builds its own client, which would not use client_cert_file: load the"
                 " certificate there, verify=<SSLContext>"
             )
+        if self.addresses is not None:
+            self._refuse_foreign_look_ups()
+
+    def _refuse_foreign_look_ups(self) -> None:
+        for name in ("proxy", "http_client"):
+            if getattr(self, name) is not None:
+                raise ConfigurationError(
+                    f"FetchOptions({name}=) and DynamicIssuers exclude each other: it would look names up by itself,"
+                    " and a tenant's name could lead it into your own network. Leave it out, or write each Issuer(…)"
+                )
 
 
 def _is_proxy_url(proxy: object) -> bool:

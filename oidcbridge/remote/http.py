@@ -23,6 +23,7 @@ from oidcbridge._version import __version__
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.core.urls import is_loopback
 from oidcbridge.errors import ConfigurationError, ProviderError
+from oidcbridge.remote.addresses import AddressRefusedError, checked_addresses
 
 #: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL)
@@ -95,14 +96,29 @@ async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> 
                 return await _fetch_once(url, options, etag)
     except (TimeoutError, httpx2.TimeoutException):
         raise FetchError(f"{url} did not answer in {options.deadline} s", kind="timeout") from None
+    except AddressRefusedError as error:
+        raise FetchError(f"{url} is not asked: {error}", kind="address") from None
     except (*TRANSPORT_ERRORS, OSError) as error:
         raise FetchError(f"{url} cannot be reached: {_cause(error)}", kind=_kind(error)) from error
 
 
 async def _fetch_once(url: str, options: FetchOptions, etag: str | None) -> Answer:
+    if options.addresses is None or _transport_in_process(url) is not None:
+        return await _ask(url, options, etag, None)
+    *others, last = await checked_addresses(httpx2.URL(url).host, options.addresses)
+    for address in others:
+        with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+            return await _ask(url, options, etag, address)
+    return await _ask(url, options, etag, last)
+
+
+async def _ask(url: str, options: FetchOptions, etag: str | None, address: str | None) -> Answer:
     async with _client(url, options) as client:
         request = client.build_request("GET", url, headers=_request_headers(options, etag))
         request.headers.pop("cookie", None)
+        if address is not None:  # the Host header stands already, and the certificate is checked for the name
+            request.extensions["sni_hostname"] = request.url.host
+            request.url = request.url.copy_with(host=address)
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
@@ -120,9 +136,13 @@ async def _fetch_once(url: str, options: FetchOptions, etag: str | None) -> Answ
             await response.aclose()
 
 
-def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
+def _transport_in_process(url: str) -> httpx2.AsyncBaseTransport | None:
     parts = urlsplit(url)
-    transport = _in_process.get(f"{parts.scheme}://{parts.netloc}")
+    return _in_process.get(f"{parts.scheme}://{parts.netloc}")
+
+
+def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
+    transport = _transport_in_process(url)
     if transport is None and options.http_client is not None:
         return _client_of_the_user(options.http_client)
     try:
@@ -131,7 +151,8 @@ def _client(url: str, options: FetchOptions) -> httpx2.AsyncClient:
             transport=transport,
             verify=_ssl_context(options),
             proxy=options.proxy,
-            trust_env=not is_loopback(parts.hostname),  # no proxy of the environment leads to this machine itself
+            # No proxy of the environment leads to this machine itself, nor where names must be looked up by us.
+            trust_env=options.addresses is None and not is_loopback(urlsplit(url).hostname),
             timeout=httpx2.Timeout(options.deadline, connect=options.connect_timeout),
             limits=httpx2.Limits(max_keepalive_connections=0),
         )

@@ -1,0 +1,101 @@
+"""The issuers of one verifier: those that are written down, and those that a rule lets in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+
+from oidcbridge.core.freshness import Instant
+from oidcbridge.core.token import UnverifiedToken
+from oidcbridge.errors import ConfigurationError, UnknownIssuerError
+from oidcbridge.health import IssuerHealth, health_of
+from oidcbridge.issuers.at_work import put_to_work
+from oidcbridge.issuers.tenants import Tenants
+from oidcbridge.remote.jwks import RemoteKeySet
+from oidcbridge.settings import Settings
+from oidcbridge.verification import IssuerAtWork, Wait
+
+logger = logging.getLogger("oidcbridge.verifier")
+
+
+class Issuers:
+    """Finds a token's issuer. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        #: Those that are written down, by their URL; None for static keys of nobody in particular.
+        self.fixed = {one.issuer_url: put_to_work(one, settings.fetch, settings.clock) for one in settings.issuers}
+        self._clock = settings.clock
+        self._tenants = Tenants(settings.dynamic, settings.clock) if settings.dynamic else None
+        self._only = next(iter(self.fixed.values())) if len(self.fixed) == 1 and not self._tenants else None
+        self._anonymous = self.fixed.get(None)
+        for issuer in settings.issuers:
+            logger.info("issuer %s: provider profile %r", issuer.issuer_url, issuer.profile.name)
+
+    def __repr__(self) -> str:
+        return f"{[*self.fixed, *(['DynamicIssuers'] if self._tenants else [])]}"
+
+    def find(self, token: UnverifiedToken, give_up: float, *, wait: bool) -> Generator[Wait, bool, IssuerAtWork]:
+        """The issuer that the token names, to the letter; with static keys alone there is but one.
+
+        Waits until the monotonic second ``give_up``, or not at all; for an issuer that is written down, never. Raises
+        `UnknownIssuerError`, and what `Tenants.find` raises.
+        """
+        if self._anonymous is not None:
+            return self._anonymous
+        name = token.claims.get("iss")
+        if isinstance(name, str):
+            issuer = self.fixed.get(name)
+            if issuer is not None:
+                return issuer
+            if self._tenants is not None:
+                return (yield from self._tenants.find(token, name, give_up, wait=wait))
+        raise UnknownIssuerError(f"iss {ascii(name)[:200]} is not among {self}")
+
+    def confirm(self, issuer: IssuerAtWork) -> None:
+        """A token of ``issuer`` was good."""
+        if self._tenants is not None:
+            self._tenants.confirm(issuer)
+
+    def at_work(self) -> tuple[IssuerAtWork, ...]:
+        """All that are known now."""
+        return (*self.fixed.values(), *(self._tenants.in_place() if self._tenants else ()))
+
+    def deny(self, kid: str, issuer: str | None) -> None:
+        """Refuse the key ``kid`` of ``issuer``. Raises `ConfigurationError` for an issuer that is not ours."""
+        if issuer is None and self._only is None:
+            raise ConfigurationError(f"deny_key needs issuer=, one of {self}: kid values may be equal")
+        chosen = self._only if issuer is None else self.fixed.get(issuer)
+        if chosen is not None:
+            chosen.keys.deny(kid)
+        elif self._tenants is not None and issuer is not None:
+            self._tenants.deny(kid, issuer)
+        else:
+            raise ConfigurationError(f"deny_key: {issuer!r} is not among {self}")
+        logger.warning("key %a of %s is denied", kid[:64], chosen.settings.issuer_url if chosen else issuer)
+
+    def health(self) -> tuple[IssuerHealth, ...]:
+        """How each one's keys stand."""
+        now = Instant.now(self._clock)
+        return tuple(
+            _health(issuer, now, dynamic=issuer.settings.issuer_url not in self.fixed) for issuer in self.at_work()
+        )
+
+    def pause(self) -> None:
+        """Stop refreshing ahead; the next use resumes."""
+        for issuer in self.fixed.values():
+            issuer.keys.pause()
+        if self._tenants is not None:
+            self._tenants.pause()
+
+    def start_anew_in_child(self) -> None:
+        """After a fork."""
+        if self._tenants is not None:
+            self._tenants.start_anew_in_child()
+
+
+def _health(issuer: IssuerAtWork, now: Instant, *, dynamic: bool) -> IssuerHealth:
+    if isinstance(issuer.keys, RemoteKeySet):
+        return health_of(issuer.keys, now, dynamic=dynamic)
+    key_set = issuer.keys.usable()
+    count = len(key_set.keys) if key_set else 0
+    return IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=count)

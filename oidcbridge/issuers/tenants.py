@@ -1,0 +1,203 @@
+"""Tenants: the issuers that a rule lets in, found as their tokens come, and bounded whatever comes.
+
+Rule 1: a stranger's issuer is refused on its text, or by the user's function. Nobody is asked about it on the network.
+
+Rule 2: a place for long is given to an issuer of which a token was good. Until then it waits in a smaller room, where
+whoever invents names can push out nobody but others who wait.
+
+Rule 3: looking for issuers that turn out to be none has a budget, and only so many are looked for at once. An honest
+tenant waits a moment; when the budget is spent, new ones are refused, and those in place do not notice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from dataclasses import replace
+
+from cachetools import LRUCache
+
+from oidcbridge.core.freshness import UnknownKidBudget
+from oidcbridge.core.keys import DeniedKeys
+from oidcbridge.core.policy import Clock
+from oidcbridge.core.token import UnverifiedToken
+from oidcbridge.errors import ConfigurationError, KeysUnavailableError, UnknownIssuerError
+from oidcbridge.issuers.at_work import put_to_work
+from oidcbridge.issuers.door import Door
+from oidcbridge.issuers.tenant_keys import TenantKeySet
+from oidcbridge.remote.flight import Flight
+from oidcbridge.settings import DynamicSettings, IssuerSettings
+from oidcbridge.verification import IssuerAtWork, Wait
+
+MAX_NEW = 64
+MAX_LOOKED_FOR = 16
+VAIN_BURST = 20
+VAIN_INTERVAL = 0.5
+IDLE_SECONDS = 24 * 3600.0
+
+
+class Tenants:
+    """The issuers of one `DynamicIssuers`. Thread-safe; what must be waited for is yielded, never waited for."""
+
+    def __init__(self, settings: DynamicSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._door = Door(settings, clock)
+        self._in_place: dict[str, IssuerAtWork] = {}
+        self._denied: dict[str, DeniedKeys] = {}
+        self._start()
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._new: LRUCache[str, IssuerAtWork] = LRUCache(MAX_NEW)
+        self._looked_for: dict[str, tuple[Flight, IssuerAtWork]] = {}
+        vain = replace(self._settings.fetch, unknown_kid_burst=VAIN_BURST, unknown_kid_interval=VAIN_INTERVAL)
+        self._vain = UnknownKidBudget(vain, self._clock.monotonic())
+
+    def find(
+        self, token: UnverifiedToken, issuer: str, give_up: float, *, wait: bool
+    ) -> Generator[Wait, bool, IssuerAtWork]:
+        """The issuer at work, if the rule lets it in; waits until the monotonic second ``give_up``, or not at all.
+
+        Raises what `Door.let_in` raises, and `ProviderError` where too many new issuers are being looked for.
+        """
+        found = self._known(issuer)
+        if found is not None:
+            return found
+        settings = yield from self._door.let_in(token, issuer, give_up, wait=wait)
+        while True:
+            place = self._place(issuer, settings)
+            if not isinstance(place, Flight):
+                return place
+            landed = wait and (yield Wait(place, max(0.0, give_up - self._clock.monotonic())))
+            if not landed or self._clock.monotonic() >= give_up:
+                raise KeysUnavailableError(f"{issuer}: too many new issuers are being looked for", retry_after=1)
+
+    def _known(self, issuer: str) -> IssuerAtWork | None:
+        found = self._in_place.get(issuer)
+        if found is None:
+            with self._lock:
+                return self._new.get(issuer)
+        keys = _keys_of(found)
+        if self._is_idle(keys) or not self._door.still_lets_in(found, keys):
+            with self._lock:
+                self._retire(issuer, found)
+            return None
+        return found
+
+    def _is_idle(self, keys: TenantKeySet) -> bool:
+        return self._clock.boottime() - keys.used >= IDLE_SECONDS
+
+    def _place(self, issuer: str, settings: IssuerSettings) -> IssuerAtWork | Flight:
+        """A new place and a fetch that has begun, or one of those that must be waited for first.
+
+        Raises `UnknownIssuerError` where too many were looked for in vain.
+        """
+        with self._lock:
+            found = self._in_place.get(issuer) or self._new.get(issuer)
+            if found is not None:
+                return found
+            now = self._clock.monotonic()
+            self._count_vain(now)
+            if self._vain.next_refill(now) > 0:
+                raise UnknownIssuerError("too many issuers were looked for in vain; no new one is, for the moment")
+            if len(self._looked_for) >= MAX_LOOKED_FOR:
+                # Each in turn: those who wait are woken a few at a time.
+                first = next(iter(self._looked_for))
+                self._looked_for[first] = self._looked_for.pop(first)
+                return self._looked_for[first][0]
+            other = self._namesake(settings)
+            if other is not None:
+                self._door.refuse(issuer, f"has the name of another one, {other}; their users would be one")
+            return self._add(issuer, settings, now)
+
+    def _namesake(self, settings: IssuerSettings) -> str | None:
+        prefix = settings.mapping.user_id_prefix
+        known = {**self._new, **self._in_place}
+        return next((url for url, one in known.items() if one.settings.mapping.user_id_prefix == prefix), None)
+
+    def _add(self, issuer: str, settings: IssuerSettings, now: float) -> IssuerAtWork:
+        """The lock is held."""
+        added = put_to_work(settings, self._settings.fetch, self._clock, kind=TenantKeySet)
+        keys = _keys_of(added)
+        keys.adopt(self._denied.get(issuer, DeniedKeys()))
+        keys.used, keys.decided = self._clock.boottime(), now
+        if len(self._new) >= MAX_NEW:
+            self._new.popitem()
+            self._vain.take(now)  # it was fetched for, and no token of it was good
+        self._new[issuer] = added
+        flight = keys.ask()
+        if flight is not None:
+            self._looked_for[issuer] = flight, added
+        return added
+
+    def _count_vain(self, now: float) -> None:
+        """Charge for the issuers that are none. The lock is held."""
+        for issuer, (flight, added) in list(self._looked_for.items()):
+            if flight.done:
+                del self._looked_for[issuer]
+                if added.metadata is None or added.metadata.current is None:
+                    self._vain.take(now)
+
+    def confirm(self, issuer: IssuerAtWork) -> None:
+        """A token of ``issuer`` was good: it gets its place."""
+        keys, url = issuer.keys, issuer.settings.issuer_url
+        if not isinstance(keys, TenantKeySet) or keys.resident or keys.retired or url is None:
+            return
+        with self._lock:
+            self._new.pop(url, None)
+            if url in self._in_place:  # another request was first, with keys of its own
+                keys.retire()
+                return
+            for old, found in list(self._in_place.items()):
+                if self._is_idle(_keys_of(found)):
+                    self._retire(old, found)
+            if len(self._in_place) >= self._settings.max_issuers:
+                self._retire(*min(self._in_place.items(), key=lambda item: _keys_of(item[1]).used))
+            keys.resident = True
+            self._in_place[url] = issuer
+            for kid in self._denied.get(url, DeniedKeys()).kids:  # perhaps denied since it was added
+                keys.deny(kid)
+
+    def _retire(self, issuer: str, found: IssuerAtWork) -> None:
+        """The lock is held."""
+        if self._in_place.get(issuer) is found:
+            del self._in_place[issuer]
+        denied = _keys_of(found).retire()
+        if denied.kids:
+            self._denied[issuer] = denied
+        if found.metadata is not None:
+            found.metadata.current = found.metadata.for_browsers = None
+
+    def deny(self, kid: str, issuer: str) -> None:
+        """Deny the key now, and when the issuer comes back after it has left.
+
+        Raises `ConfigurationError` for an issuer that the rule could not let in.
+        """
+        if not self._door.could_let_in(issuer):
+            raise ConfigurationError(f"deny_key: {issuer!a} is no issuer that DynamicIssuers lets in")
+        with self._lock:
+            self._denied[issuer] = self._denied.get(issuer, DeniedKeys()).and_kid(kid)
+            for found in (self._in_place.get(issuer), self._new.get(issuer)):
+                if found is not None:
+                    found.keys.deny(kid)
+
+    def in_place(self) -> tuple[IssuerAtWork, ...]:
+        """The issuers that have their place now."""
+        return tuple(found for found in list(self._in_place.values()) if not self._is_idle(_keys_of(found)))
+
+    def pause(self) -> None:
+        """Stop refreshing ahead; the next use resumes."""
+        with self._lock:
+            for found in (*self._in_place.values(), *self._new.values()):
+                found.keys.pause()
+
+    def start_anew_in_child(self) -> None:
+        """After a fork: who has a place keeps it; what was being looked for in the parent is the parent's."""
+        self._start()
+        self._door.start_anew_in_child()
+
+
+def _keys_of(issuer: IssuerAtWork) -> TenantKeySet:
+    assert isinstance(issuer.keys, TenantKeySet)  # noqa: S101 - `_add` makes no other
+    return issuer.keys
