@@ -26,7 +26,8 @@ from oidcbridge.core.keys import KeySet
 from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError
 from oidcbridge.remote import backoff, refresher, snapshot, upkeep
 from oidcbridge.remote.discovery import RemoteMetadata
-from oidcbridge.remote.http import Answer, FetchError
+from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.http import Answer
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.snapshot import Snapshot
 from oidcbridge.remote.wish import Wish
