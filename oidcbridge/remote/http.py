@@ -6,6 +6,7 @@ The only module that imports the HTTP client at run time.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ from oidcbridge.remote.fetch_error import FetchError, causes, describe
 #: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL)
 MAX_URL_CHARS = 2048
+_CERTIFICATE_FILES = ("ca_file", "client_cert_file", "client_key_file")
 ACCEPT_JSON = "application/json, application/jwk-set+json"
 
 # What the client imports at its first request. That happens in the background, and a process that forks in the middle
@@ -166,48 +168,53 @@ def _client_of_the_user(build: Callable[[], httpx2.AsyncClient]) -> httpx2.Async
 def check_options(options: FetchOptions) -> None:
     """Read certificates and look for SOCKS once now: a mistake shows on the user's line, not at the first fetch.
 
-    The system's certificates are read here as well. OpenSSL holds a lock meanwhile, and a process that forks while the
-    background thread has it would leave its children waiting for ever.
+    OpenSSL holds a lock meanwhile, and a process that forks while the background thread has it would leave its children
+    waiting for ever. So all are read here, in the user's thread, and kept.
 
     Raises `ConfigurationError`.
     """
     _system_ssl_context()
-    for name in ("ca_file", "client_cert_file", "client_key_file"):
+    for name in _CERTIFICATE_FILES:
         path = getattr(options, name)
         try:
             if path is not None:
                 Path(path).read_bytes()
         except OSError as error:
             raise ConfigurationError(f"FetchOptions({name}=) {path} cannot be read: {error.strerror}") from None
-    if options.client_cert_file is not None:
-        try:
-            _show_certificate(
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), options.client_cert_file, options.client_key_file
-            )
-        except ssl.SSLError as error:
-            raise ConfigurationError(
-                "FetchOptions(client_cert_file=, client_key_file=) hold no PEM certificate and the unencrypted private"
-                f" key that belongs to it ({error.reason or 'not PEM'})"
-            ) from None
+    try:
+        if options.ca_file is not None:
+            ssl.create_default_context(cafile=options.ca_file)
+    except ssl.SSLError:
+        raise ConfigurationError(f"FetchOptions(ca_file=) {options.ca_file} holds no PEM certificate") from None
+    try:
+        _ssl_context(options)
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            "FetchOptions(client_cert_file=, client_key_file=) hold no PEM certificate and the unencrypted private key"
+            f" that belongs to it ({error.reason or 'not PEM'})"
+        ) from None
     if options.proxy is not None and options.proxy.lower().startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError("FetchOptions(proxy=) by SOCKS needs a package that is missing: pip install socksio")
 
 
 def _ssl_context(options: FetchOptions) -> ssl.SSLContext:
-    if options.ca_file is not None:
-        context = ssl.create_default_context(cafile=options.ca_file)
-    elif options.client_cert_file is None:
+    paths = [getattr(options, name) for name in _CERTIFICATE_FILES]
+    if not any(paths):
         return _system_ssl_context()
-    else:
-        context = httpx2.create_ssl_context()  # one of its own: the shared one shows no certificate
-    if options.client_cert_file is not None:
-        _show_certificate(context, options.client_cert_file, options.client_key_file)
+    versions = [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, filter(None, paths))]
+    return _context_of(*paths, tuple(versions))
+
+
+@lru_cache(maxsize=32)
+def _context_of(
+    ca_file: str | None, cert_file: str | None, key_file: str | None, _versions: tuple[tuple[int, int, int], ...]
+) -> ssl.SSLContext:
+    """Built once for each version of the files, which may be renewed in place."""
+    context = httpx2.create_ssl_context() if ca_file is None else ssl.create_default_context(cafile=ca_file)
+    if cert_file is not None:
+        # With a password given, a key that was encrypted meanwhile is an error instead of a prompt on the terminal.
+        context.load_cert_chain(cert_file, key_file, password="")
     return context
-
-
-def _show_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
-    # With a password given, a key that was encrypted meanwhile is an error instead of a prompt on the terminal.
-    context.load_cert_chain(cert_file, key_file, password="")
 
 
 @lru_cache(maxsize=1)

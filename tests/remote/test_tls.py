@@ -171,6 +171,7 @@ def test_certificate_files_that_do_not_serve_are_refused_where_the_verifier_is_m
     text = tmp_path / "text.pem"
     text.write_text("no certificate")
     refused: list[tuple[dict[str, Any], str]] = [
+        ({"ca_file": str(text)}, "ca_file=. .*text.pem holds no PEM certificate"),
         ({"client_cert_file": str(tmp_path / "none.pem")}, "client_cert_file.*none.pem cannot be read"),
         ({"client_cert_file": pair.certificate, "client_key_file": str(tmp_path / "no")}, "client_key_file.*no cannot"),
         ({"client_cert_file": str(text)}, "no PEM certificate"),
@@ -183,6 +184,20 @@ def test_certificate_files_that_do_not_serve_are_refused_where_the_verifier_is_m
         with pytest.raises(ConfigurationError, match=reason):
             Verifier(**good, fetch=FetchOptions(**options))  # type: ignore[arg-type]
     Verifier(**good, fetch=FetchOptions(client_cert_file=pair.certificate, client_key_file=pair.key))  # type: ignore[arg-type]
+
+
+def test_certificates_are_read_where_the_verifier_is_made_and_not_again_until_they_change(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = FetchOptions(ca_file=str(authority.file))
+    with HostileServer(answer(), tls=authority.server_context()) as server:
+        Verifier(issuer_url=server.url, audience="agent-api", fetch=options)
+
+        def never(*_arguments: object, **_options: object) -> ssl.SSLContext:
+            raise AssertionError("read once more: a process that forks meanwhile has children that hang")
+
+        monkeypatch.setattr(ssl, "create_default_context", never)
+        assert asyncio.run(fetch(server.url, options)).status == 200
 
 
 def test_a_key_without_a_certificate_and_a_certificate_for_a_client_of_ones_own_are_mistakes() -> None:
