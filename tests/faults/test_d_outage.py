@@ -145,12 +145,12 @@ def test_d41_an_error_that_may_be_cached_for_a_day_delays_nothing(
         clock.advance(301)
         accept(verifier, issuer)
         issuer.wait_for_fetches(before + 3)  # by itself, within a second or two of real time
+        settle(verifier, strict=False)
         assert health(verifier).state == "degraded"
         issuer.status, issuer.jwks_headers = None, {}
         clock.advance(60)
         accept(verifier, issuer)
-        settle(verifier)
-        assert health(verifier).state == "fresh"
+        eventually(lambda: health(verifier).state == "fresh")  # one that began before that may have to fail first
         recovered = issuer.fetches["jwks"]
         for age, expected in ((299, recovered), (301, recovered + 1)):  # what it said then counts for nothing now
             clock.advance(age - (health(verifier).age or 0.0))
