@@ -158,7 +158,7 @@ def retry_delay(failures: int, retry_after: str | None, now_wall: float, jitter:
     longer, up to five minutes.
     """
     # Never quite zero: a retry at once would be a loop.
-    backoff = max(0.1, jitter) * min(2.0 ** min(failures - 1, 16), ceiling)
+    backoff = max(0.1, jitter * min(2.0 ** min(failures - 1, 16), ceiling))
     return max(backoff, min(_retry_after_seconds(retry_after, now_wall), MAX_RETRY_AFTER))
 
 

@@ -178,7 +178,8 @@ def test_each_failure_doubles_the_wait_up_to_a_ceiling() -> None:
 
 def test_the_wait_is_spread_and_never_quite_zero() -> None:
     assert retry_delay(1, None, 0.0, 0.0, 60.0) == pytest.approx(0.1)
-    assert retry_delay(5, None, 0.0, 0.0, 60.0) == pytest.approx(1.6)
+    assert retry_delay(9, None, 0.0, 0.0, 60.0) == pytest.approx(0.1)
+    assert retry_delay(9, None, 0.0, 0.05, 60.0) == pytest.approx(3)
     assert retry_delay(5, None, 0.0, 0.25, 60.0) == 4
 
 
