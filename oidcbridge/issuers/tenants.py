@@ -15,8 +15,6 @@ import threading
 from collections.abc import Generator
 from dataclasses import replace
 
-from cachetools import LRUCache
-
 from oidcbridge.core.freshness import UnknownKidBudget
 from oidcbridge.core.keys import DeniedKeys
 from oidcbridge.core.policy import Clock
@@ -49,7 +47,7 @@ class Tenants:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._new: LRUCache[str, IssuerAtWork] = LRUCache(MAX_NEW)
+        self._new: dict[str, IssuerAtWork] = {}  # the least recently used first
         self._looked_for: dict[str, tuple[Flight, IssuerAtWork]] = {}
         vain = replace(self._settings.fetch, unknown_kid_burst=VAIN_BURST, unknown_kid_interval=VAIN_INTERVAL)
         self._vain = UnknownKidBudget(vain, self._clock.monotonic())
@@ -77,12 +75,20 @@ class Tenants:
         found = self._in_place.get(issuer)
         if found is None:
             with self._lock:
-                return self._new.get(issuer)
+                return self._known_new(issuer)
         keys = _keys_of(found)
         if self._is_idle(keys) or not self._door.still_lets_in(found, keys):
             with self._lock:
                 self._retire(issuer, found)
             return None
+        return found
+
+    def _known_new(self, issuer: str) -> IssuerAtWork | None:
+        """One that waits for its first good token; not for ever on one answer of the rule. The lock is held."""
+        found = self._new.pop(issuer, None)
+        if found is None or self._clock.monotonic() - _keys_of(found).decided >= self._settings.fetch.max_age:
+            return None
+        self._new[issuer] = found
         return found
 
     def _is_idle(self, keys: TenantKeySet) -> bool:
@@ -94,7 +100,7 @@ class Tenants:
         Raises `UnknownIssuerError` where too many were looked for in vain.
         """
         with self._lock:
-            found = self._in_place.get(issuer) or self._new.get(issuer)
+            found = self._in_place.get(issuer) or self._known_new(issuer)
             if found is not None:
                 return found
             now = self._clock.monotonic()
@@ -113,7 +119,7 @@ class Tenants:
 
     def _namesake(self, settings: IssuerSettings) -> str | None:
         prefix = settings.mapping.user_id_prefix
-        known = {**self._new, **self._in_place}
+        known = self._new | self._in_place
         return next((url for url, one in known.items() if one.settings.mapping.user_id_prefix == prefix), None)
 
     def _add(self, issuer: str, settings: IssuerSettings, now: float) -> IssuerAtWork:
@@ -123,7 +129,7 @@ class Tenants:
         keys.adopt(self._denied.get(issuer, DeniedKeys()))
         keys.used, keys.decided = self._clock.boottime(), now
         if len(self._new) >= MAX_NEW:
-            self._new.popitem()
+            del self._new[next(iter(self._new))]
             self._vain.take(now)  # it was fetched for, and no token of it was good
         self._new[issuer] = added
         flight = keys.ask()
