@@ -12,8 +12,11 @@ demo: $(READY)  ## See it work: an identity provider and a protected agent, on l
 	@$(BIN)/oidcbridge demo $(ARGS)
 
 test: $(READY)  ## Run the tests that need no other server; oidcbridge/core has to be covered whole
-	$(BIN)/python -m coverage run -m pytest --ignore=tests/e2e $(ARGS)
+	$(BIN)/python -m coverage run -m pytest --ignore=tests/e2e --ignore=tests/faults $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m coverage report --include='oidcbridge/core/*' --fail-under=100 --skip-covered --show-missing)
+
+faults: $(READY)  ## Play out every scenario of outage, rotation and abuse, and print what became of it
+	$(BIN)/python -m pytest tests/faults $(ARGS)
 
 e2e: $(E2E_READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
@@ -26,8 +29,8 @@ types: $(E2E_READY)  ## Check types, strictly
 	$(BIN)/mypy
 	$(BIN)/mypy tools docker
 
-bench: $(READY)  ## Measure what verification and the middleware cost, as ratios
-	@set -e; for name in verify middleware; do $(BIN)/python -m benchmarks.$$name $(ARGS); done
+bench: $(READY)  ## Measure what verification, the middleware and key sets cost, as ratios
+	@set -e; for name in verify middleware keyset; do $(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 keycloak: $(READY)  ## Start a local Keycloak with the agents realm, in Docker or on Java
 	@$(BIN)/python docker/keycloak.py start $(ARGS)
@@ -52,4 +55,4 @@ $(READY): pyproject.toml constraints.txt tools/bootstrap.py tools/environment.py
 $(E2E_READY): $(READY)
 	@$(BIN)/python tools/environment.py e2e
 
-.PHONY: help demo test e2e lint types bench keycloak keycloak-reset keycloak-stop clean
+.PHONY: help demo test faults e2e lint types bench keycloak keycloak-reset keycloak-stop clean

@@ -35,10 +35,12 @@ def health_of(keys: RemoteKeySet, now: Instant, *, dynamic: bool = False) -> Iss
     count = len(snapshot.key_set.keys) if snapshot else 0
     failing = keys.attempts.failures > 0
     age = snapshot.fetched.age(now) if snapshot else None
+    # EXPIRED past the bound, in a backoff: nobody is asked just now, and nothing is served.
+    too_old = failing and age is not None and snapshot is not None and age >= snapshot.lifetime.max_stale
     return IssuerHealth(
         issuer=keys.name,
         state=state.value,
-        usable=count > 0 and state is not State.DEAD,
+        usable=count > 0 and state is not State.DEAD and not too_old,
         keys=count,
         age=age,
         failures=keys.attempts.failures,

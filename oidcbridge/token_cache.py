@@ -29,22 +29,30 @@ class CachedToken(NamedTuple):
 
 
 class TokenCache:
-    """At most ``maxsize`` verified tokens of one verifier, the least recently used leave first. Thread-safe."""
+    """At most ``maxsize`` verified tokens of one verifier, the least recently used leave first. Thread-safe.
+
+    ``hits``, ``misses`` and, among those, ``invalidated`` are counted since the start.
+    """
 
     def __init__(self, maxsize: int) -> None:
         self._tokens: LRUCache[bytes, CachedToken] = LRUCache(maxsize)
         self._lock = threading.Lock()
+        self.hits = self.misses = self.invalidated = 0
 
     def get(self, token: str, now: float) -> Principal | None:
         """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch)."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
             cached = self._tokens.get(digest)
-        if cached is None or not cached.not_before <= now < cached.expires_at:
+        if cached is None:
+            self.misses += 1  # not under the lock: a count may be lost to another thread, and no request waits for it
             return None
-        key_set = cached.keys.usable()
+        key_set = cached.keys.usable() if cached.not_before <= now < cached.expires_at else None
         if key_set is None or cached.fingerprint not in key_set.fingerprints:
+            self.misses += 1
+            self.invalidated += 1
             return None
+        self.hits += 1
         return cached.principal
 
     def put(self, token: str, cached: CachedToken) -> None:

@@ -28,6 +28,7 @@ FLOORS = {
     "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `token_cache` and `verifier`
     "oidcbridge.settings": 5,
     "oidcbridge.health": 5,  # how an issuer's keys stand
+    "oidcbridge.metrics": 5,  # what has been done, in numbers
     "oidcbridge.token_cache": 5,
     "oidcbridge.verification": 6,  # the steps of one verification, without waiting
     "oidcbridge.issuers": 7,  # the issuers of one verifier: written down, or let in by a rule
@@ -46,6 +47,7 @@ STANDS_ON = {"oidcbridge.testing": ("oidcbridge.errors", "oidcbridge.core")}  # 
 #: What the test kit takes beside that is taken inside a function or as a type, never at import.
 BY_NEED = {
     ("oidcbridge.testing.fake_issuer", "oidcbridge.remote.http"): "impersonate() is served by the one HTTP door",
+    ("oidcbridge.testing.fake_issuer", "oidcbridge.remote.process_budget"): "a provider begins with a whole budget",
     ("oidcbridge.testing.fake_issuer", "oidcbridge"): "verifier() builds a Verifier",
     ("oidcbridge.testing.fake_issuer", "oidcbridge.arguments"): "the types of its arguments",
 }

@@ -23,6 +23,7 @@ DEAD      age >= max_stale, an attempt past it failed   503                     
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -37,6 +38,8 @@ from oidcbridge.core.policy import Clock, FetchOptions
 IAT_TOLERANCE = 900.0  # Entra backdates iat by five minutes
 MAX_RETRY_AFTER = 300.0
 MAX_NEGATIVE_KIDS = 1024
+MAX_STRANGERS_FETCHES = 20
+STRANGERS_WINDOW = 10.0
 
 
 class Instant(NamedTuple):
@@ -201,6 +204,11 @@ class UnknownKidBudget:
         self._tokens -= 1.0
         return True
 
+    def drain(self, now: float) -> None:
+        """Others who share the budget have spent it."""
+        self._refill(now)
+        self._tokens = 0.0
+
     def is_full(self, now: float) -> bool:
         """Whether nothing has been spent lately."""
         self._refill(now)
@@ -222,3 +230,31 @@ class UnknownKidBudget:
     def forget_absent(self) -> None:
         """The set has changed: every kid may be looked for again."""
         self._absent.clear()
+
+
+class ProcessBudget:
+    """What strangers may cost all issuers together: 20 fetches in any 10 seconds.
+
+    Half of it is for issuers that have had none of it yet, so that a flood on some leaves others their rotations. Not
+    thread-safe; its owner holds a lock. All times are monotonic seconds.
+    """
+
+    def __init__(self) -> None:
+        self._spent: deque[tuple[float, str]] = deque(maxlen=MAX_STRANGERS_FETCHES)
+
+    def take(self, issuer: str, now: float) -> bool:
+        """Spend one fetch for ``issuer``, if there is one."""
+        if self.next_slot(issuer, now) > 0.0:
+            return False
+        self._spent.append((now, issuer))
+        return True
+
+    def next_slot(self, issuer: str, now: float) -> float:
+        """Seconds until ``issuer`` may spend one; 0 where it may now."""
+        while self._spent and now - self._spent[0][0] >= STRANGERS_WINDOW:
+            self._spent.popleft()
+        has_had_some = any(name == issuer for _, name in self._spent)
+        limit = MAX_STRANGERS_FETCHES // 2 if has_had_some else MAX_STRANGERS_FETCHES
+        if len(self._spent) < limit:
+            return 0.0
+        return self._spent[len(self._spent) - limit][0] + STRANGERS_WINDOW - now

@@ -110,6 +110,9 @@ class FetchOptions:
     unknown_kid_interval: float = 10.0
     """The bucket of refetches that unknown ``kid`` values may cause: its size, and the seconds per refill."""
     negative_kid_ttl: float = 30.0
+    on_suppressed: Literal["401", "503"] = "401"
+    """The answer to an unknown ``kid`` while that bucket is empty. 503 spares a good token of a key that is seconds old
+    a refusal, and lets strangers cause 5xx answers, which some gateways take for a broken app."""
     backoff_max: float = 60.0
     user_agent: str | None = None
     ca_file: str | None = None
@@ -135,6 +138,8 @@ class FetchOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ConfigurationError(f"FetchOptions({name}=) is a number from {low:g} to {high:g}")
+        if self.on_suppressed not in ("401", "503"):
+            raise ConfigurationError('FetchOptions(on_suppressed=) is "401" or "503"')
         if self.min_max_age > self.max_max_age:
             raise ConfigurationError("FetchOptions(min_max_age=) is above max_max_age")
         if self.proxy is not None and not _is_proxy_url(self.proxy):

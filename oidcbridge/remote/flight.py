@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,7 +16,7 @@ from oidcbridge.errors import ProviderError
 class Flight:
     """One piece of work in the background that any number of callers wait for, on any loop or thread.
 
-    ``error`` is set when it ends: what went wrong, or None.
+    ``error`` is set when it ends: what went wrong, or None. ``waiters`` counts those who wait now.
     """
 
     def __init__(self) -> None:
@@ -24,6 +24,7 @@ class Flight:
         self._lock = threading.Lock()
         self._signals: dict[object, tuple[Any, Callable[[], object]]] = {}  # each loop's own, and what sets it
         self.error: ProviderError | None = None
+        self.waiters = 0
 
     @property
     def done(self) -> bool:
@@ -45,7 +46,18 @@ class Flight:
     async def wait(self, seconds: float) -> bool:
         """Wait up to ``seconds`` on asyncio or trio; True when it has ended. Cancelling harms nobody else."""
         token = trio_token()
-        return await (self._wait_on_asyncio(seconds) if token is None else self._wait_on_trio(token, seconds))
+        with self._waiting():
+            return await (self._wait_on_asyncio(seconds) if token is None else self._wait_on_trio(token, seconds))
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        with self._lock:
+            self.waiters += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.waiters -= 1
 
     async def _wait_on_asyncio(self, seconds: float) -> bool:
         loop = asyncio.get_running_loop()
@@ -83,10 +95,11 @@ class Flight:
 
     def wait_blocking(self, seconds: float) -> bool:
         """Wait up to ``seconds`` in a plain thread; True when it has ended."""
-        try:
-            self._future.result(seconds)
-        except TimeoutError:
-            return False
+        with self._waiting():
+            try:
+                self._future.result(seconds)
+            except TimeoutError:
+                return False
         return True
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from random import SystemRandom
 
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
 from oidcbridge.core.keys import DeniedKeys, KeySet, parse_key_set
 from oidcbridge.core.policy import FetchOptions
-from oidcbridge.errors import DiscoveryError, ProviderError
 from oidcbridge.remote.http import fetch
-
-logger = logging.getLogger("oidcbridge.keys")
 
 _MAX_ETAG_CHARS = 256
 _random = SystemRandom()
@@ -30,6 +26,8 @@ class Snapshot:
     etag: str | None
     number: int
     generation: int
+    body: bytes
+    """The key set as the provider sent it, for others to parse."""
 
     def refresh_after(self) -> float:
         """Seconds after which to ask again ahead of time: not the same for all processes that began together."""
@@ -57,37 +55,19 @@ async def fetch_snapshot(
     lifetime = Lifetime.of(soft_lifetime(answer.headers, options), options)
     as_of = begun.wall - answer_age(answer.headers)
     if before is not None and answer.status == 304:
-        return Snapshot(before.key_set.without(denied), begun, as_of, lifetime, before.etag, number, before.generation)
+        kept = before.key_set.without(denied)
+        return Snapshot(kept, begun, as_of, lifetime, before.etag, number, before.generation, before.body)
     key_set = parse_key_set(answer.body)
     key_set = key_set.without(denied.as_seen_in(key_set))
     etag = answer.headers.get("etag", "")
-    generation = before.generation if before else 0
-    if before is None or before.key_set.fingerprints != key_set.fingerprints:
-        generation += 1
     # It goes back in a header, where other characters could not be sent (RFC 9110 section 8.8.3).
     kept_etag = etag if 0 < len(etag) <= _MAX_ETAG_CHARS and etag.isascii() and etag.isprintable() else None
-    return Snapshot(key_set, begun, as_of, lifetime, kept_etag, number, generation)
+    generation = next_generation(before, key_set)
+    return Snapshot(key_set, begun, as_of, lifetime, kept_etag, number, generation, answer.body)
 
 
-def report_success(name: str, before: Snapshot | None, after: Snapshot, failures: int) -> None:
-    """Log what came and went and what is not used, where the keys have changed; ``failures`` went before."""
-    if failures:
-        logger.info("%s: keys can be fetched again after %d failures", name, failures)
-    if before is not None and before.generation == after.generation:
-        return
-    old = {key.kid for key in before.key_set.keys} if before else set()
-    new = {key.kid for key in after.key_set.keys}
-    logger.info(
-        "%s: %d keys, new %a, gone %a", name, len(new), sorted(map(str, new - old)), sorted(map(str, old - new))
-    )
-    for key in after.key_set.skipped:
-        level = logging.CRITICAL if key.private else logging.INFO
-        logger.log(level, "%s: key %a of its key set is not used: %s", name, (key.kid or "")[:64], key.reason)
-
-
-def report_failure(name: str, kept: Snapshot | None, error: ProviderError) -> None:
-    """Log that a fetch failed, and what goes on with which keys."""
-    then = f"known keys go on for up to {kept.lifetime.max_stale:.0f} s" if kept else "there are no keys yet"
-    # What is wrong with discovery has been logged by `RemoteMetadata` in full, once for each fault.
-    why = "discovery failed" if isinstance(error, DiscoveryError) else str(error)
-    logger.warning("%s: fetching keys failed, %s: %s", name, then, why)
+def next_generation(before: Snapshot | None, key_set: KeySet) -> int:
+    """The count of changes, one more where ``key_set`` is one."""
+    if before is None:
+        return 1
+    return before.generation + (before.key_set.fingerprints != key_set.fingerprints)

@@ -170,7 +170,9 @@ class FakeIssuer(MintingIssuer):
         """
         # Imported here: it brings the HTTP client, which tokens alone do not need.
         from oidcbridge.remote.http import serve_in_process  # noqa: PLC0415
+        from oidcbridge.remote.process_budget import forget_strangers  # noqa: PLC0415
 
+        forget_strangers()
         parts = urlsplit(self.issuer_url)
         with serve_in_process(f"{parts.scheme}://{parts.netloc}", self.transport()):
             yield self
@@ -183,6 +185,9 @@ class FakeIssuer(MintingIssuer):
         that url points, such as ``http://127.0.0.1:8090/realms/test``. Raises ``ConfigurationError`` for any other:
         no client would reach it, which is what ``impersonate`` is for.
         """
+        from oidcbridge.remote.process_budget import forget_strangers  # noqa: PLC0415
+
+        forget_strangers()
         if self._url is None:
             return LoopbackServer(self, host, port)
         parts = urlsplit(self._url)

@@ -1,4 +1,7 @@
-"""examples/keycloak.py under uvicorn, as a real service in front of a real Keycloak."""
+"""examples/keycloak.py under uvicorn, as a real service in front of a real Keycloak.
+
+Two things are added that no example needs: ``/health/oidc``, and the name of the worker on every answer.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,32 @@ from types import TracebackType
 from typing import Self
 
 import httpx2
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oidcbridge.asgi.health import health_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
+HEALTH = "/health/oidc"
+WORKER = "x-worker"
+"""The header that names the worker process which answered."""
+
+
+def app() -> ASGIApp:
+    """The service as each worker runs it."""
+    from examples.keycloak import app as agent
+
+    agent.add_route(HEALTH, health_endpoint(agent.state.oidcbridge))
+    worker = (WORKER.encode(), str(os.getpid()).encode())
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), worker]
+            await send(message)
+
+        await agent(scope, receive, send_named)
+
+    return named
 
 
 class AgentServer:
@@ -25,7 +52,7 @@ class AgentServer:
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._log_file = log_file
         self._command = [
-            *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT / "examples"), "keycloak:app"),
+            *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--factory", f"{__name__}:app"),
             *("--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers), "--no-access-log"),
         ]
         self._environment = {**os.environ, "KEYCLOAK_ISSUER_URL": issuer_url}

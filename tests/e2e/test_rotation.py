@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from oidcbridge.testing import FakeIssuer
-from tests.e2e.agent_server import AgentServer
+from tests.e2e.agent_server import WORKER, AgentServer
 from tests.e2e.keycloak_server import KeycloakServer
-from tests.e2e.traffic import Traffic
+from tests.e2e.traffic import HealthWatch, Traffic
 
+WORKERS = 2
 REFILL = 10.0  # seconds in which the budget for unknown keys gains one fetch
 BACKOFF = 60.0  # seconds: the longest pause between two attempts while a provider is down
 SOFT = 60.0  # seconds: Keycloak says no-cache, which we read as the lower bound of freshness
@@ -24,7 +25,7 @@ SOFT = 60.0  # seconds: Keycloak says no-cache, which we read as the lower bound
 @pytest.fixture
 def agent(keycloak: KeycloakServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentServer]:
     log = tmp_path_factory.mktemp("agent") / "log"
-    with AgentServer(keycloak.issuer_url, log, workers=2) as server:
+    with AgentServer(keycloak.issuer_url, log, workers=WORKERS) as server:
         yield server
 
 
@@ -87,13 +88,15 @@ def test_no_good_token_is_refused_while_keys_rotate(
     assert traffic.refused() == []
     assert {answer.token_name for answer in traffic.answered} == {"old", "new", "newer", "es256"}
     assert all(traffic.rate_around(change) >= 50 for change in traffic.changes)
+    assert len(traffic.by_worker()) == WORKERS
 
 
-def test_known_keys_go_on_through_an_outage_and_an_unknown_key_is_503(
+def test_known_keys_go_on_until_both_workers_are_degraded_and_an_unknown_key_is_503(
     keycloak: KeycloakServer, agent: AgentServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     traffic = Traffic(f"{agent.base_url}/whoami")
     traffic.tokens = {"known": new_token(keycloak)}
+    health = HealthWatch(agent, traffic.tokens["known"])
     unseen: list[str] = []
     during: list[tuple[int, str | None]] = []
 
@@ -102,37 +105,52 @@ def test_known_keys_go_on_through_an_outage_and_an_unknown_key_is_503(
         unseen.append(new_token(keycloak))
         keycloak.stop()
 
-    def ask_with_unseen_key() -> None:
-        for _ in range(4):  # both workers, before and after their key set has gone stale
+    def ask_both_workers_with_the_unseen_key() -> None:
+        asked: set[str] = set()
+        deadline = time.monotonic() + 10
+        while len(asked) < WORKERS:
+            assert time.monotonic() < deadline, "one worker could not be reached"
             answer = agent.get("/whoami", unseen[0])
+            asked.add(answer.headers[WORKER])
             during.append((answer.status_code, answer.headers.get("retry-after")))
 
-    def wait_until_every_worker_knows_the_unseen_key() -> None:
-        # A worker asks again after its own backoff, a minute at most; until then it says 503, and never 401.
-        recovered = time.monotonic()
-        while time.monotonic() < recovered + BACKOFF + 5:
-            assert agent.get("/whoami", unseen[0]).status_code in (200, 503)
-            time.sleep(0.5)
+    def the_unseen_key_is_never_401() -> None:
+        assert agent.get("/whoami", unseen[0]).status_code in (200, 503)
 
     async def story() -> None:
+        await asyncio.to_thread(health.wait_until_all_say, "fresh", workers=WORKERS, within=10)
         async with traffic.flowing():
             await traffic.change("outage", rotate_and_stop, then=1)
-            await asyncio.to_thread(ask_with_unseen_key)
-            await asyncio.sleep(SOFT + 10)
-            await asyncio.to_thread(ask_with_unseen_key)
+            await asyncio.to_thread(ask_both_workers_with_the_unseen_key)
+            await asyncio.to_thread(health.wait_until_all_say, "degraded", workers=WORKERS, within=SOFT + 10)
+            await traffic.change("both degraded", ask_both_workers_with_the_unseen_key, then=5)
             await traffic.change("recovery", keycloak.start, then=0)
-            await asyncio.to_thread(wait_until_every_worker_knows_the_unseen_key)
+            # A worker asks again after its own backoff, a minute at most.
+            await asyncio.to_thread(
+                health.wait_until_all_say,
+                "fresh",
+                workers=WORKERS,
+                within=BACKOFF + 5,
+                meanwhile=the_unseen_key_is_never_401,
+            )
             traffic.tokens |= {"unseen": unseen[0]}
-            await asyncio.sleep(3)
+            await traffic.change("both fresh again", lambda: None, then=3)
 
     asyncio.run(story())
+    rate = traffic.rate_between("outage", "recovery")
     with capsys.disabled():
         print(f"\n{traffic.report('outage')}; refused good tokens: {len(traffic.refused())}; unknown key: {during}")
+        print(f"outage: {rate:.0f} requests/s until the recovery; {health.report(traffic.changes['outage'])}")
     assert traffic.refused() == []
+    assert rate >= 50
+    assert all(traffic.rate_around(change) >= 50 for change in traffic.changes)
+    assert len(traffic.by_worker()) == WORKERS
+    assert {answer.token_name for answer in traffic.answered} == {"known", "unseen"}
+    assert {state for states in health.seen.values() for state, _ in states} <= {"fresh", "stale", "degraded"}
     assert {status for status, _ in during} == {503}
     assert all(seconds is not None and 1 <= int(seconds) <= 300 for _, seconds in during)
     assert "known keys go on" in agent.log
-    assert agent.log.count("fetching keys failed") <= 2, "said once by each worker, not for each request"
+    assert agent.log.count("fetching keys failed") <= WORKERS, "said once by each worker, not for each request"
 
 
 def test_a_forged_key_is_401_while_keycloak_is_up_and_503_while_it_cannot_be_asked(

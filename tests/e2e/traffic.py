@@ -1,4 +1,4 @@
-"""Twenty clients that never stop asking, and a record of what they were told."""
+"""Twenty clients that never stop asking, a record of what they were told, and a watch on the workers' health."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from typing import NamedTuple
 
 import httpx2
 
+from tests.e2e.agent_server import HEALTH, WORKER, AgentServer
+
 CLIENTS = 20
 PAUSE = 0.1  # seconds between two requests of one client: 200 a second are asked for, 50 must come through
+RECONNECT = 0.05  # share of requests that end their connection: else one worker might keep all of them for ever
 WINDOW = 2.0  # seconds on each side of a change
 
 
 class Answered(NamedTuple):
-    """One request: when it was answered (monotonic seconds), with which status, and what the token was called."""
+    """One request: when it was answered (monotonic seconds), with which status, what the token was called, by whom."""
 
     moment: float
     status: int
     token_name: str
+    worker: str
 
 
 class Traffic:
@@ -53,8 +57,11 @@ class Traffic:
     async def _ask_for_ever(self, client: httpx2.AsyncClient) -> None:
         while True:
             name, token = random.choice(list(self.tokens.items()))
-            answer = await client.get(self._url, headers={"Authorization": f"Bearer {token}"})
-            self.answered.append(Answered(time.monotonic(), answer.status_code, name))
+            headers = {"Authorization": f"Bearer {token}"}
+            if random.random() < RECONNECT:
+                headers["Connection"] = "close"
+            answer = await client.get(self._url, headers=headers)
+            self.answered.append(Answered(time.monotonic(), answer.status_code, name, answer.headers[WORKER]))
             await asyncio.sleep(PAUSE * random.uniform(0.5, 1.5))
 
     async def change(self, name: str, do: Callable[[], object], *, then: float = 3.0) -> None:
@@ -71,11 +78,66 @@ class Traffic:
     def rate_around(self, change: str) -> float:
         """Requests a second around a change."""
         moment = self.changes[change]
-        near = [answer for answer in self.answered if abs(answer.moment - moment) <= WINDOW]
-        return len(near) / (2 * WINDOW)
+        return self._rate(moment - WINDOW, moment + WINDOW)
+
+    def rate_between(self, change: str, next_change: str) -> float:
+        """Requests a second from one change to the other."""
+        return self._rate(self.changes[change], self.changes[next_change])
+
+    def _rate(self, begin: float, end: float) -> float:
+        return sum(begin <= answer.moment <= end for answer in self.answered) / (end - begin)
+
+    def by_worker(self) -> dict[str, int]:
+        """How many requests each worker answered."""
+        return dict(Counter(answer.worker for answer in self.answered))
 
     def report(self, title: str) -> str:
         """The counts, to be printed."""
         statuses = Counter(answer.status for answer in self.answered)
         rates = ", ".join(f"{name} {self.rate_around(name):.0f}/s" for name in self.changes)
-        return f"{title}: {len(self.answered)} requests, answered {dict(statuses)}; around each change: {rates}"
+        return (
+            f"{title}: {len(self.answered)} requests, answered {dict(statuses)}, by worker {self.by_worker()};"
+            f" around each change: {rates}"
+        )
+
+
+class HealthWatch:
+    """What the workers say of their keys: each worker's states in order, with the monotonic second of the first sight.
+
+    Every look is a connection of its own, so it may reach any worker. ``token`` is one that always passes.
+    """
+
+    def __init__(self, agent: AgentServer, token: str) -> None:
+        self.seen: dict[str, list[tuple[str, float]]] = {}
+        self._agent = agent
+        self._token = token
+
+    def look(self) -> None:
+        """Ask one worker for its health, which has to be "ready"."""
+        answer = self._agent.get(HEALTH, self._token).raise_for_status()
+        (issuer,) = answer.json()["issuers"]
+        states = self.seen.setdefault(answer.headers[WORKER], [])
+        if not states or states[-1][0] != issuer["state"]:
+            states.append((issuer["state"], time.monotonic()))
+
+    def all_say(self, state: str, workers: int) -> bool:
+        """Whether that many workers have been seen, and ``state`` is the last that each of them said."""
+        return len(self.seen) == workers and all(states[-1][0] == state for states in self.seen.values())
+
+    def wait_until_all_say(
+        self, state: str, *, workers: int, within: float, meanwhile: Callable[[], object] = lambda: None
+    ) -> None:
+        """Look until all of them say so; fails after ``within`` seconds. ``meanwhile`` is called after each look."""
+        deadline = time.monotonic() + within
+        while not self.all_say(state, workers):
+            assert time.monotonic() < deadline, f"not every worker was {state} after {within:.0f} s: {self.seen}"
+            self.look()
+            meanwhile()
+            time.sleep(0.2)
+
+    def report(self, since: float) -> str:
+        """Each worker's states, with the seconds after the monotonic second ``since``, to be printed."""
+        return "; ".join(
+            f"worker {worker}: " + ", ".join(f"{state} at {moment - since:.0f} s" for state, moment in states)
+            for worker, states in self.seen.items()
+        )

@@ -220,7 +220,7 @@ def test_a_suspended_machine_and_a_clock_set_back_do_not_make_keys_younger(issue
         assert issuer.fetches["jwks"] == before + 1
 
 
-def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
+def test_an_outage_is_logged_when_it_begins_when_the_keys_grow_old_and_when_it_ends(
     issuer: HeldIssuer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "oidcbridge.keys")
@@ -236,10 +236,11 @@ def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
         clock.advance(301)
         settle(verifier)
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
+    assert len(said) == 3
     assert "known keys go on" in said[0]
     assert "503" in said[0]
-    assert "again after 5 failures" in said[1]
+    assert "old keys are in use" in said[1]
+    assert "again after 5 failures" in said[2]
 
 
 def test_a_request_waits_no_longer_than_its_share_and_the_fetch_goes_on(issuer: HeldIssuer) -> None:
