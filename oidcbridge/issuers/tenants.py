@@ -142,7 +142,7 @@ class Tenants:
         for issuer, (flight, added) in list(self._looked_for.items()):
             if flight.done:
                 del self._looked_for[issuer]
-                if added.metadata is None or added.metadata.current is None:
+                if flight.error is not None and (added.metadata is None or added.metadata.current is None):
                     self._vain.take(now)
 
     def confirm(self, issuer: IssuerAtWork) -> None:

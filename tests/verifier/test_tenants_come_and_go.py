@@ -7,8 +7,12 @@ import threading
 import time
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from oidcbridge import ConfigurationError, DynamicIssuers, FetchOptions, Issuer, Verifier
+from oidcbridge.asgi.health import health_endpoint
 from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError, RevokedTokenError, TokenError, UnknownIssuerError
 from oidcbridge.testing import Clock, FakeKey
 from tests.verifier.platform import ORIGIN, Platform, tenants, wait_until
@@ -222,6 +226,20 @@ def test_health_shows_who_is_in_place_and_marks_them(platform: Platform, clock: 
         assert (own.issuer, own.state, own.dynamic) == ("https://own.test", "empty", False)
         assert (acme.issuer, acme.state, acme.dynamic) == (issuer_of("acme"), "fresh", True)
         assert verifier.metadata() == ()  # a public page shows no tenants
+
+
+def test_one_tenant_s_outage_does_not_make_the_app_unready(platform: Platform, clock: Clock) -> None:
+    with Verifier(issuers=tenants(), clock=clock, fetch=FetchOptions(max_stale=0.0)) as verifier:
+        app = Starlette(routes=[Route("/health", health_endpoint(verifier))])
+        verifier.verify_now(platform.mint("acme"))
+        platform.down = True
+        clock.advance(3600)
+        with pytest.raises(KeysUnavailableError):
+            verifier.verify_now(platform.mint("acme"))
+        answer = TestClient(app).get("/health")
+        assert (answer.status_code, answer.json()["ready"]) == (200, True)
+        [acme] = answer.json()["issuers"]
+        assert (acme["issuer"], acme["usable"]) == (issuer_of("acme"), False)
 
 
 def test_a_forced_refresh_asks_the_tenants_in_place(platform: Platform, clock: Clock) -> None:
