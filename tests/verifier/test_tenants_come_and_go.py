@@ -255,3 +255,21 @@ def test_after_a_pause_the_tenants_are_still_there(platform: Platform, clock: Cl
         verifier.pause()
         verifier.verify_now(platform.mint("acme", "bob"))
         assert (in_place(verifier), platform.fetches["jwks"]) == ({"acme"}, 1)
+
+
+def test_requests_that_are_cancelled_leave_room_for_the_next(platform: Platform, clock: Clock) -> None:
+    with Verifier(issuers=tenants(), clock=clock) as verifier:
+
+        async def main() -> str:
+            with platform.held():
+                tasks = [asyncio.ensure_future(verifier.verify(platform.mint(f"t{number}"))) for number in range(16)]
+                await asyncio.sleep(0.05)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                with pytest.raises(KeysUnavailableError, match="too many new issuers"):
+                    verifier.verify_now(platform.mint("next"))  # never waits here
+            return (await verifier.verify(platform.mint("next"))).user_id
+
+        assert asyncio.run(main()) == "next:ada"
+        wait_until(lambda: platform.fetches["jwks"] == 17)
