@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from oidcbridge.arguments import DynamicIssuers, Issuer
     from oidcbridge.asgi.middleware import OIDCMiddleware
     from oidcbridge.core.bearer import TokenSource
+    from oidcbridge.core.events import Event
     from oidcbridge.core.mapping import ClaimMapping
     from oidcbridge.core.policy import Clock, FetchOptions
     from oidcbridge.core.principal import Principal
@@ -34,6 +35,7 @@ _HOMES = {
     "ConfigurationError": "oidcbridge.errors",
     "CredentialError": "oidcbridge.errors",
     "DynamicIssuers": "oidcbridge.arguments",
+    "Event": "oidcbridge.core.events",
     "FetchOptions": "oidcbridge.core.policy",
     "Issuer": "oidcbridge.arguments",
     "OIDCBridgeError": "oidcbridge.errors",
@@ -54,6 +56,7 @@ __all__ = [
     "ConfigurationError",
     "CredentialError",
     "DynamicIssuers",
+    "Event",
     "FetchOptions",
     "Issuer",
     "OIDCBridgeError",

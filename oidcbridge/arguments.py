@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, cast
 
 from oidcbridge.core.bearer import TokenSource
+from oidcbridge.core.events import Observer
+from oidcbridge.core.key_store import KeyStore
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.errors import ConfigurationError
 from oidcbridge.profiles import Profile
@@ -92,6 +94,8 @@ class VerifierArguments(IssuerArguments, total=False):
     issuers: Sequence[Issuer | DynamicIssuers] | DynamicIssuers
     token_cache: int
     fetch: FetchOptions
+    key_store: KeyStore | str | os.PathLike[str] | None
+    observer: Observer | None
     clock: Clock
 
 

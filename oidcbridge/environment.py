@@ -55,6 +55,7 @@ VERIFIER_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "leeway": float,
     "token_type": _text,
     "token_cache": int,
+    "key_store": _text,
 }
 HTTP_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "token_source": _source,

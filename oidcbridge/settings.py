@@ -22,7 +22,9 @@ from oidcbridge.arguments import (
     read_names,
 )
 from oidcbridge.core.addresses import AddressRule, parse_networks
+from oidcbridge.core.events import Observer
 from oidcbridge.core.issuer_patterns import IssuerPattern, parse_issuer_pattern
+from oidcbridge.core.key_store import KeyStore
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.policy import Clock, FetchOptions, Policy
@@ -32,6 +34,7 @@ from oidcbridge.errors import ConfigurationError
 from oidcbridge.issuer_arguments import read_algorithms, read_audiences, read_leeway, read_mapping, read_static_keys
 from oidcbridge.profiles import Profile, profile_for
 from oidcbridge.remote.http import check_options
+from oidcbridge.stores.file import FileKeyStore
 
 logger = logging.getLogger("oidcbridge.settings")
 
@@ -90,6 +93,8 @@ class Settings:
     clock: Clock
     token_cache: int
     dynamic: DynamicSettings | None = None
+    key_store: KeyStore | None = None
+    observer: Observer | None = None
 
 
 def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -111,11 +116,32 @@ def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.enviro
     if isinstance(token_cache, bool) or not isinstance(token_cache, int) or token_cache < 0:
         raise ConfigurationError("token_cache is how many verified tokens are remembered: an int, 0 turns it off")
     clock = arguments.get("clock", Clock())
+    key_store, observer = _key_store(arguments, clock), _observer(arguments)
     if arguments.get("issuers") is None:
         single = {name: value for name, value in arguments.items() if name in IssuerArguments.__annotations__}
-        return Settings((resolve_issuer(cast(IssuerArguments, single), fetch),), fetch, clock, token_cache)
+        only = resolve_issuer(cast(IssuerArguments, single), fetch)
+        return Settings((only,), fetch, clock, token_cache, None, key_store, observer)
     issuers, dynamic = _resolve_issuers(arguments, fetch)
-    return Settings(issuers, fetch, clock, token_cache, dynamic)
+    return Settings(issuers, fetch, clock, token_cache, dynamic, key_store, observer)
+
+
+def _key_store(arguments: VerifierArguments, clock: Clock) -> KeyStore | None:
+    store = arguments.get("key_store")
+    if isinstance(store, str | os.PathLike):
+        return FileKeyStore(store, clock=clock)
+    if store is not None and not isinstance(store, KeyStore):
+        raise ConfigurationError(
+            'key_store is a directory for the workers of this host, key_store="/var/cache/my-agents/keys", or a'
+            " RedisKeyStore (oidcbridge.stores)"
+        )
+    return store
+
+
+def _observer(arguments: VerifierArguments) -> Observer | None:
+    observer = arguments.get("observer")
+    if observer is not None and (not callable(observer) or inspect.iscoroutinefunction(observer)):
+        raise ConfigurationError("observer is a plain function that takes an Event; it is called in its own thread")
+    return observer
 
 
 def _said(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -13,9 +14,10 @@ from oidcbridge.core.token import MAX_TOKEN_BYTES, parse_unverified
 from oidcbridge.errors import ProviderError, VerifierClosedError
 from oidcbridge.health import IssuerHealth
 from oidcbridge.issuers import Issuers
+from oidcbridge.metrics import VerifierMetrics
 from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
-from oidcbridge.remote.refresher import start_anew_after_fork
+from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
 from oidcbridge.settings import resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
 from oidcbridge.verification import Steps, verification_steps
@@ -130,6 +132,18 @@ class Verifier:
         """How each issuer's keys stand. Never asks the provider."""
         return self._issuers.health()
 
+    def metrics(self) -> VerifierMetrics:
+        """What was done since this verifier was made, in numbers. Never asks the provider."""
+        tokens, observation = self._tokens, self._issuers.observation
+        return VerifierMetrics(
+            issuers=self._issuers.metrics(),
+            token_cache_hits=tokens.hits if tokens else 0,
+            token_cache_misses=tokens.misses if tokens else 0,
+            token_cache_invalidated=tokens.invalidated if tokens else 0,
+            observer_errors=observation.errors if observation else 0,
+            events_dropped=observation.dropped if observation else 0,
+        )
+
     def start_warming(self) -> None:
         """The same without waiting: the fetches begin, and go on in the background."""
         for keys in self._remote_key_sets():
@@ -141,8 +155,12 @@ class Verifier:
 
     def close(self) -> None:
         """Refuse all further use. Plain, idempotent, never needed: nothing is left running either way."""
-        self._closed = True
+        was_closed, self._closed = self._closed, True
         self.pause()
+        store = self._settings.key_store
+        if store is not None and not was_closed and any(one.keys.mark() for one in self._issuers.at_work()):
+            with suppress(*CANNOT_START):  # the interpreter is ending, and takes the connections with it
+                refresher().run(store.close)
 
     def __enter__(self) -> Self:
         return self

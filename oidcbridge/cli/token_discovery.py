@@ -12,7 +12,7 @@ from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.core.urls import check_url
 from oidcbridge.errors import ConfigurationError, DiscoveryError
 from oidcbridge.remote.discovery import RemoteMetadata
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 
 _NOT_HTTPS = "is no https:// URL (plain http is for this machine alone), so nothing was sent there"
 

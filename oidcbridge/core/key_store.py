@@ -6,7 +6,7 @@ that is reached over a network seals its entries (`oidcbridge.stores`).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Lead(Protocol):
@@ -16,6 +16,7 @@ class Lead(Protocol):
         """Let the next one lead. Never raises; a second call does nothing."""
 
 
+@runtime_checkable
 class KeyStore(Protocol):
     """What a store does. Called on the background loop alone, so nothing may block it for long.
 

@@ -51,6 +51,9 @@ class Policy:
     rules: TokenRules = field(default_factory=TokenRules)
 
 
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 class Clock:
     """Where the time comes from, in seconds; replace it in tests (`oidcbridge.testing.Clock`)."""
 
@@ -64,7 +67,7 @@ class Clock:
 
     def boottime(self) -> float:
         """Seconds since boot that go on while the machine sleeps, where the system counts them."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+        return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
 _WEEK = 7 * 86400.0

@@ -9,9 +9,11 @@ from oidcbridge.core.freshness import Instant
 from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.errors import ConfigurationError, UnknownIssuerError
 from oidcbridge.health import IssuerHealth, health_of
-from oidcbridge.issuers.at_work import put_to_work
+from oidcbridge.issuers.at_work import Workshop
 from oidcbridge.issuers.tenants import Tenants
+from oidcbridge.metrics import IssuerMetrics, metrics_of
 from oidcbridge.remote.jwks import RemoteKeySet
+from oidcbridge.remote.observation import Observation
 from oidcbridge.settings import Settings
 from oidcbridge.verification import IssuerAtWork, Wait
 
@@ -22,10 +24,12 @@ class Issuers:
     """Finds a token's issuer. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
+        self.observation = Observation(settings.observer) if settings.observer else None
+        workshop = Workshop(settings.clock, settings.key_store, self.observation)
         #: Those that are written down, by their URL; None for static keys of nobody in particular.
-        self.fixed = {one.issuer_url: put_to_work(one, settings.fetch, settings.clock) for one in settings.issuers}
+        self.fixed = {one.issuer_url: workshop.put_to_work(one, settings.fetch) for one in settings.issuers}
         self._clock = settings.clock
-        self._tenants = Tenants(settings.dynamic, settings.clock) if settings.dynamic else None
+        self._tenants = Tenants(settings.dynamic, workshop) if settings.dynamic else None
         self._only = next(iter(self.fixed.values())) if len(self.fixed) == 1 and not self._tenants else None
         self._anonymous = self.fixed.get(None)
         for issuer in settings.issuers:
@@ -85,6 +89,16 @@ class Issuers:
             _health(issuer, now, dynamic=issuer.settings.issuer_url not in self.fixed) for issuer in self.at_work()
         )
 
+    def metrics(self) -> tuple[IssuerMetrics, ...]:
+        """What has been done for each one's keys."""
+        now = Instant.now(self._clock)
+        return tuple(
+            metrics_of(issuer.keys, now)
+            if isinstance(issuer.keys, RemoteKeySet)
+            else IssuerMetrics(issuer.settings.issuer_url or "", "static", usable_keys=_count(issuer))
+            for issuer in self.at_work()
+        )
+
     def pause(self) -> None:
         """Stop refreshing ahead; the next use resumes."""
         for issuer in self.fixed.values():
@@ -101,6 +115,9 @@ class Issuers:
 def _health(issuer: IssuerAtWork, now: Instant, *, dynamic: bool) -> IssuerHealth:
     if isinstance(issuer.keys, RemoteKeySet):
         return health_of(issuer.keys, now, dynamic=dynamic)
+    return IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=_count(issuer))
+
+
+def _count(issuer: IssuerAtWork) -> int:
     key_set = issuer.keys.usable()
-    count = len(key_set.keys) if key_set else 0
-    return IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=count)
+    return len(key_set.keys) if key_set else 0

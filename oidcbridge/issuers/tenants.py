@@ -17,10 +17,9 @@ from dataclasses import replace
 
 from oidcbridge.core.freshness import UnknownKidBudget
 from oidcbridge.core.keys import DeniedKeys
-from oidcbridge.core.policy import Clock
 from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.errors import ConfigurationError, KeysUnavailableError, UnknownIssuerError
-from oidcbridge.issuers.at_work import put_to_work
+from oidcbridge.issuers.at_work import Workshop
 from oidcbridge.issuers.door import Door
 from oidcbridge.issuers.tenant_keys import TenantKeySet
 from oidcbridge.remote.flight import Flight
@@ -49,9 +48,10 @@ class Search:
 class Tenants:
     """The issuers of one `DynamicIssuers`. Thread-safe; what must be waited for is yielded, never waited for."""
 
-    def __init__(self, settings: DynamicSettings, clock: Clock) -> None:
+    def __init__(self, settings: DynamicSettings, workshop: Workshop) -> None:
         self._settings = settings
-        self._clock = clock
+        self._workshop = workshop
+        self._clock = clock = workshop.clock
         self._door = Door(settings, clock)
         self._in_place: dict[str, IssuerAtWork] = {}
         self._denied: dict[str, DeniedKeys] = {}
@@ -136,7 +136,7 @@ class Tenants:
 
     def _add(self, issuer: str, settings: IssuerSettings, now: float, give_up: float) -> IssuerAtWork:
         """The lock is held."""
-        added = put_to_work(settings, self._settings.fetch, self._clock, kind=TenantKeySet)
+        added = self._workshop.put_to_work(settings, self._settings.fetch, kind=TenantKeySet)
         keys = _keys_of(added)
         keys.adopt(self._denied.get(issuer, DeniedKeys()))
         keys.used, keys.decided = self._clock.boottime(), now

@@ -8,7 +8,7 @@ from random import SystemRandom
 from oidcbridge.core.freshness import MAX_RETRY_AFTER, Instant, retry_delay
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.errors import DiscoveryError, ProviderError
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 
 _COLD_MAX = 15.0
 _random = SystemRandom()

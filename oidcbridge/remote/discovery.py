@@ -13,7 +13,8 @@ from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.core.urls import check_url
 from oidcbridge.errors import ConfigurationError, DiscoveryError
 from oidcbridge.remote.backoff import Backoff
-from oidcbridge.remote.http import Answer, FetchError, fetch
+from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.http import Answer, fetch
 from oidcbridge.remote.refresher import CANNOT_START, refresher
 
 logger = logging.getLogger("oidcbridge.discovery")

@@ -22,8 +22,9 @@ import httpx2
 from oidcbridge._version import __version__
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.core.urls import is_loopback
-from oidcbridge.errors import ConfigurationError, ProviderError
+from oidcbridge.errors import ConfigurationError
 from oidcbridge.remote.addresses import AddressRefusedError, checked_addresses
+from oidcbridge.remote.fetch_error import FetchError, causes, describe
 
 #: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL)
@@ -37,20 +38,6 @@ for _module in ("httpcore2", "h11", "truststore", "anyio._backends._asyncio"):
         import_module(_module)
 
 _in_process: dict[str, httpx2.AsyncBaseTransport] = {}
-
-
-class FetchError(ProviderError):
-    """One fetch failed. ``kind`` is a stable word, ``status`` the HTTP status if there was one."""
-
-    code = "fetch_failed"
-
-    def __init__(
-        self, message: str, *, kind: str, status: int | None = None, retry_after_header: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.status = status
-        self.retry_after_header = retry_after_header
 
 
 class Answer(NamedTuple):
@@ -90,8 +77,8 @@ async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> 
         async with asyncio.timeout(options.deadline):
             try:
                 return await _fetch_once(url, options, etag)
-            except (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError):
-                if loop.time() > half_time:
+            except (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError) as error:
+                if loop.time() > half_time or not _broke_before_the_answer(error):
                     raise
                 return await _fetch_once(url, options, etag)
     except (TimeoutError, httpx2.TimeoutException):
@@ -99,7 +86,7 @@ async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> 
     except AddressRefusedError as error:
         raise FetchError(f"{url} is not asked: {error}", kind="address") from None
     except (*TRANSPORT_ERRORS, OSError) as error:
-        raise FetchError(f"{url} cannot be reached: {_cause(error)}", kind=_kind(error)) from error
+        raise FetchError(f"{url} cannot be reached: {describe(error)}", kind=_kind(error)) from error
 
 
 async def _fetch_once(url: str, options: FetchOptions, etag: str | None) -> Answer:
@@ -251,7 +238,7 @@ async def _read_body(response: httpx2.Response, url: str, max_bytes: int) -> byt
             if len(raw) > max_bytes:
                 raise FetchError(f"{url} answered more than {max_bytes} bytes", kind="too_large")
     except (httpx2.ReadError, httpx2.RemoteProtocolError) as error:  # the answer had begun: not tried once more
-        raise FetchError(f"{url} broke off its answer: {_cause(error)}", kind=_kind(error)) from error
+        raise FetchError(f"{url} broke off its answer: {describe(error)}", kind=_kind(error)) from error
     return bytes(raw) if encoding == "identity" else _gunzip(bytes(raw), url, max_bytes)
 
 
@@ -268,19 +255,21 @@ def _gunzip(data: bytes, url: str, max_bytes: int) -> bytes:
     return body
 
 
+def _broke_before_the_answer(error: httpx2.HTTPError) -> bool:
+    """Whether nothing was answered; an answer that is no HTTP would be none the second time either."""
+    return not isinstance(error, httpx2.RemoteProtocolError) or "without sending" in str(error)
+
+
 def _redirect_hint(status: int) -> str:
-    return ", and redirects are not followed: write the address it points to" if 300 <= status < 400 else ""
-
-
-def _cause(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return ascii(text)[1:-1][:300]
+    if status == 304 or not 300 <= status < 400:
+        return ""
+    return ", and redirects are not followed: write the address it points to"
 
 
 def _kind(error: BaseException) -> str:
     """A stable word for logs and health: dns, refused, tls, reset, url, protocol or connection."""
-    text = " ".join(str(cause) for cause in _causes(error)).lower()
-    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)) or "ssl" in text or "certificate" in text:
+    text = " ".join(str(cause) for cause in causes(error)).lower()
+    if any(isinstance(cause, ssl.SSLError) for cause in causes(error)) or "ssl" in text or "certificate" in text:
         return "tls"
     if "name or service" in text or "getaddrinfo" in text or "name resolution" in text:
         return "dns"
@@ -291,9 +280,3 @@ def _kind(error: BaseException) -> str:
     if isinstance(error, httpx2.ReadError):
         return "reset"
     return "protocol" if isinstance(error, httpx2.ProtocolError) else "connection"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

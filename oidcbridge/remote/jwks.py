@@ -22,12 +22,20 @@ class RemoteKeySet(Upkeep):
     """The keys of one issuer. Every method may be called from any thread and never blocks on the network."""
 
     def usable(self) -> KeySet | None:
-        """The current set, where known keys may be used without asking anybody."""
-        snapshot, now = self.snapshot, Instant.now(self._clock)
+        """The current set, where known keys may be used without asking anybody: while it is FRESH.
+
+        Asked for each request; so it is `Instant.age` written out.
+        """
+        snapshot, clock = self.snapshot, self._clock
         if snapshot is None:
             return None
-        if snapshot.fetched.age(now) < snapshot.lifetime.soft:
-            self._used = now.monotonic
+        fetched, soft, monotonic = snapshot.fetched, snapshot.lifetime.soft, clock.monotonic()
+        if (
+            monotonic - fetched.monotonic < soft
+            and clock.boottime() - fetched.boot < soft
+            and clock.time() - fetched.wall < soft
+        ):
+            self._used = monotonic
             return snapshot.key_set
         return None
 

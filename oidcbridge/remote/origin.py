@@ -8,7 +8,7 @@ from oidcbridge.core.keys import DeniedKeys
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.errors import ProviderError
 from oidcbridge.remote.discovery import RemoteMetadata
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.remote.report import Report
 from oidcbridge.remote.shared_keys import Errand, SharedKeys
 from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot

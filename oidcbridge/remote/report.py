@@ -10,7 +10,7 @@ from oidcbridge.core.events import Event, EventName
 from oidcbridge.core.freshness import State
 from oidcbridge.core.policy import Clock
 from oidcbridge.errors import DiscoveryError, KeyStoreError, ProviderError
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.remote.observation import Observation
 from oidcbridge.remote.snapshot import Snapshot
 

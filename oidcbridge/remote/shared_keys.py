@@ -37,6 +37,13 @@ class Errand:
         self._number = number
         self._denied = denied
 
+    def is_news(self, stored: StoredKeys) -> bool:
+        """Whether it was fetched after what we have; by a clock that stands still, whether it says something else."""
+        if self.before is None:
+            return True
+        ours = self.before.fetched.wall
+        return stored.fetched > ours or (stored.fetched == ours and stored.body != self.before.body)
+
     def snapshot_of(self, stored: StoredKeys, now: Instant, options: FetchOptions) -> Snapshot:
         """What lies in the store, as if we had fetched it then. Raises `KeysUnavailableError` for no usable key set."""
         age = max(0.0, now.wall - stored.fetched)
@@ -82,7 +89,7 @@ class SharedKeys:
         """Keys from the store, or from ``fetch``, which are then saved for the others.
 
         ``place`` tells the address that they must have been fetched from, where it is known. Raises what ``fetch``
-        raises, `KeysUnavailableError` where the leader did not bring any, and `SuppressedError`.
+        raises, and `SuppressedError`.
         """
         lead = None
         try:
@@ -98,7 +105,10 @@ class SharedKeys:
                 await lead.end()
 
     async def _find_or_lead(self, errand: Errand, place: Place) -> tuple[Snapshot | None, Lead | None]:
-        """What another has brought, or else the lead, or neither where the store cannot be used."""
+        """What another has brought, or else the lead.
+
+        Neither where the store cannot be used, or the leader has not brought any in time.
+        """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._options.deadline
         try:
@@ -109,8 +119,8 @@ class SharedKeys:
                 lead = await self._store.lead(self._issuer, seconds=3 * self._options.deadline)
                 if lead is not None:
                     return await self._look_once_more(errand, place, lead)
-                if loop.time() >= give_up:
-                    raise KeysUnavailableError("another worker is fetching the keys and has not brought them in time")
+                if loop.time() >= give_up:  # it hangs, or somebody holds the lead who should not
+                    return None, None
                 await asyncio.sleep(_LOOK_EVERY)
         except KeyStoreError as error:
             self._rest(error)
@@ -136,7 +146,7 @@ class SharedKeys:
     async def _find(self, errand: Errand, place: Place) -> Snapshot | None:
         """What the store has, where it is newer than what we have and all that is wished for."""
         stored = await self._load(place)
-        if stored is None or (errand.before is not None and stored.fetched <= errand.before.fetched.wall):
+        if stored is None or not errand.is_news(stored):
             return None
         now = Instant.now(self._clock)
         try:

@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from oidcbridge import ConfigurationError, FetchOptions, Verifier
-from oidcbridge.remote.http import FetchError, fetch
+from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.http import fetch
 from oidcbridge.testing import Clock, FakeIssuer
 from tests.remote.asking import settle, unavailable
 from tests.remote.hostile import HostileServer, answer

@@ -17,7 +17,8 @@ import pytest
 from oidcbridge._version import __version__
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.errors import ProviderError
-from oidcbridge.remote.http import Answer, FetchError, fetch
+from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.http import Answer, fetch
 from oidcbridge.remote.refresher import Refresher
 from tests.remote.hostile import (
     PATIENCE,

@@ -19,7 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from oidcbridge import ConfigurationError, Verifier
 from oidcbridge.core.policy import FetchOptions
-from oidcbridge.remote.http import FetchError, fetch
+from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.http import fetch
 from tests.remote.hostile import HostileServer, answer
 
 
