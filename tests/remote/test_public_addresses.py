@@ -18,7 +18,8 @@ from oidcbridge import ConfigurationError, DynamicIssuers, Verifier
 from oidcbridge.core.addresses import AddressRule
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.errors import KeysUnavailableError
-from oidcbridge.remote.http import Answer, FetchError, fetch, serve_in_process
+from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.http import Answer, fetch, serve_in_process
 from tests.remote.hostile import HeldIssuer, HostileServer, answer, hang_up
 from tests.remote.test_tls import Authority
 
