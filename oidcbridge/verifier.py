@@ -58,6 +58,8 @@ class Verifier:
                 wait = steps.send(await wait.flight.wait(wait.seconds))
         except StopIteration as end:
             return _principal_of(end)
+        finally:
+            steps.close()  # also where the request is cancelled: it waits no more
 
     def verify_now(self, token: str) -> Principal:
         """The same for sync code.
@@ -75,6 +77,8 @@ class Verifier:
                 wait = steps.send(wait.flight.wait_blocking(wait.seconds))
         except StopIteration as end:
             return _principal_of(end)
+        finally:
+            steps.close()
 
     async def warm(self, *, strict: bool = False) -> None:
         """Fetch every issuer's keys now, so that no request has to wait for them.
@@ -210,8 +214,11 @@ class Verifier:
         unverified = parse_unverified(token)
         give_up = self._clock.monotonic() + self._settings.fetch.request_wait
         issuer = yield from self._issuers.find(unverified, give_up, wait=wait)
-        verified = yield from verification_steps(unverified, issuer, self._clock, give_up, wait=wait)
-        self._issuers.confirm(issuer)
+        try:
+            verified = yield from verification_steps(unverified, issuer, self._clock, give_up, wait=wait)
+            self._issuers.confirm(issuer)
+        finally:
+            self._issuers.leave(issuer)
         principal = principal_from(verified, issuer.settings.mapping)
         if self._tokens is not None:
             leeway = issuer.settings.policy.leeway

@@ -12,11 +12,13 @@ from oidcbridge.verifier import Verifier
 
 
 def health_endpoint(verifier: Verifier) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that answers 200 where every issuer's keys can be used, else 503; each issuer's state is in the body.
+    """An endpoint that answers 200 where each issuer's keys can be used, else 503; each issuer's state is in the body.
 
     ``app.add_route("/health/oidc", health_endpoint(app.state.oidcbridge))``, and the path among
-    ``excluded_route_paths``. It asks nobody and names no key; what went wrong at the provider is for the log, not for
-    whoever asks here. Liveness must not depend on it: restarting an app does not bring its provider back.
+    ``excluded_route_paths``. Tenants that came by `DynamicIssuers` are shown by name and do not count: one tenant's
+    outage is no reason to take the app from all the others. It asks nobody and names no key; what went wrong at the
+    provider is for the log, not for whoever asks here. Liveness must not depend on it: restarting an app does not bring
+    its provider back.
     """
 
     async def health(_request: Request) -> Response:

@@ -65,8 +65,9 @@ def parse_issuer_pattern(pattern: str, *, allow_http: bool) -> IssuerPattern:
             f"DynamicIssuers(allow={pattern!r}) would allow domains of anybody; at least the last two labels of the"
             f" host are written out: {_EXAMPLE}"
         )
-    parts = [".".join(_regex_of(label, _LABEL) for label in labels), "/".join(_regex_of(s, _SEGMENT) for s in segments)]
-    return IssuerPattern(pattern, example, re.compile(f"{scheme}://{parts[0]}{slash}{parts[1]}"))
+    host_regex = r"\.".join(_regex_of(label, _LABEL) for label in labels)
+    path_regex = "/".join(_regex_of(segment, _SEGMENT) for segment in segments)
+    return IssuerPattern(pattern, example, re.compile(f"{scheme}://{host_regex}{slash}{path_regex}"))
 
 
 def _are_whole(parts: list[str]) -> bool:

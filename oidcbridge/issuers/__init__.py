@@ -60,6 +60,11 @@ class Issuers:
         if self._tenants is not None:
             self._tenants.confirm(issuer)
 
+    def leave(self, issuer: IssuerAtWork) -> None:
+        """A request that was given ``issuer`` has ended, well or not."""
+        if self._tenants is not None:
+            self._tenants.leave(issuer)
+
     def at_work(self) -> tuple[IssuerAtWork, ...]:
         """All that are known now."""
         return (*self.fixed.values(), *(self._tenants.in_place() if self._tenants else ()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from typing import NoReturn
 
 from cachetools import LRUCache
@@ -87,7 +88,7 @@ class Door:
         if not flight.done:
             raise ProviderError(f"DynamicIssuers(allow=) has not yet decided about {issuer}", retry_after=1)
         if flight.error is not None:
-            raise flight.error.with_traceback(None)
+            raise ProviderError(str(flight.error))  # one of its own for each who waited
         name = _name(question)
         if name is None:
             raise UnknownIssuerError(f"iss {issuer!a} is not let in by DynamicIssuers(allow=)")
@@ -109,19 +110,17 @@ class Door:
         if isinstance(self._rule, IssuerPattern):
             return True
         question, now = keys.question, self._clock.monotonic()
-        if question is None and now - keys.decided >= self._settings.fetch.max_age:
+        if question is not None and question.flight.done:
+            keys.question = None
+            if question.flight.error is None:  # an outage of theirs changes nothing
+                name = _name(question)
+                if name is None or issuer.settings.mapping.user_id_prefix != f"{name}:":
+                    return False
+        if keys.question is None and now - keys.decided >= self._settings.fetch.max_age:
             keys.decided = now
-            try:
-                question = keys.question = self._rule.ask(keys.name)
-            except UnknownIssuerError:  # too many wait: later
-                return True
-        if question is None or not question.flight.done:
-            return True
-        keys.question = None
-        if question.flight.error is not None:  # an outage of theirs changes nothing
-            return True
-        name = _name(question)
-        return name is not None and issuer.settings.mapping.user_id_prefix == f"{name}:"
+            with suppress(UnknownIssuerError):  # too many wait: later
+                keys.question = self._rule.ask(keys.name)
+        return True
 
     def could_let_in(self, issuer: str) -> bool:
         """Whether the rule could let ``issuer`` in, without asking anybody."""

@@ -15,8 +15,6 @@ import threading
 from collections.abc import Generator
 from dataclasses import replace
 
-from cachetools import LRUCache
-
 from oidcbridge.core.freshness import UnknownKidBudget
 from oidcbridge.core.keys import DeniedKeys
 from oidcbridge.core.token import UnverifiedToken
@@ -29,10 +27,22 @@ from oidcbridge.settings import DynamicSettings, IssuerSettings
 from oidcbridge.verification import IssuerAtWork, Wait
 
 MAX_NEW = 64
-MAX_LOOKED_FOR = 16
+MAX_SEARCHES = 16
 VAIN_BURST = 20
 VAIN_INTERVAL = 0.5
 IDLE_SECONDS = 24 * 3600.0
+
+
+class Search:
+    """A new issuer that is being fetched for, until the request that brought it has seen its keys."""
+
+    def __init__(self, found: IssuerAtWork, fetch: Flight, give_up: float) -> None:
+        self.found = found
+        self.fetch = fetch
+        self.give_up = give_up
+        """The monotonic second when that request ends at the latest."""
+        self.left = False
+        self.end = Flight()
 
 
 class Tenants:
@@ -49,8 +59,8 @@ class Tenants:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._new: LRUCache[str, IssuerAtWork] = LRUCache(MAX_NEW)
-        self._looked_for: dict[str, tuple[Flight, IssuerAtWork]] = {}
+        self._new: dict[str, IssuerAtWork] = {}  # the least recently used first
+        self._searches: dict[str, Search] = {}
         vain = replace(self._settings.fetch, unknown_kid_burst=VAIN_BURST, unknown_kid_interval=VAIN_INTERVAL)
         self._vain = UnknownKidBudget(vain, self._clock.monotonic())
 
@@ -66,7 +76,7 @@ class Tenants:
             return found
         settings = yield from self._door.let_in(token, issuer, give_up, wait=wait)
         while True:
-            place = self._place(issuer, settings)
+            place = self._place(issuer, settings, give_up)
             if not isinstance(place, Flight):
                 return place
             landed = wait and (yield Wait(place, max(0.0, give_up - self._clock.monotonic())))
@@ -77,7 +87,7 @@ class Tenants:
         found = self._in_place.get(issuer)
         if found is None:
             with self._lock:
-                return self._new.get(issuer)
+                return self._known_new(issuer)
         keys = _keys_of(found)
         if self._is_idle(keys) or not self._door.still_lets_in(found, keys):
             with self._lock:
@@ -85,59 +95,79 @@ class Tenants:
             return None
         return found
 
+    def _known_new(self, issuer: str) -> IssuerAtWork | None:
+        """One that waits for its first good token; not for ever on one answer of the rule. The lock is held."""
+        found = self._new.pop(issuer, None)
+        if found is None or self._clock.monotonic() - _keys_of(found).decided >= self._settings.fetch.max_age:
+            return None
+        self._new[issuer] = found
+        return found
+
     def _is_idle(self, keys: TenantKeySet) -> bool:
         return self._clock.boottime() - keys.used >= IDLE_SECONDS
 
-    def _place(self, issuer: str, settings: IssuerSettings) -> IssuerAtWork | Flight:
+    def _place(self, issuer: str, settings: IssuerSettings, give_up: float) -> IssuerAtWork | Flight:
         """A new place and a fetch that has begun, or one of those that must be waited for first.
 
         Raises `UnknownIssuerError` where too many were looked for in vain.
         """
         with self._lock:
-            found = self._in_place.get(issuer) or self._new.get(issuer)
+            found = self._in_place.get(issuer) or self._known_new(issuer)
             if found is not None:
                 return found
             now = self._clock.monotonic()
-            self._count_vain(now)
+            self._end_searches(now)
             if self._vain.next_refill(now) > 0:
                 raise UnknownIssuerError("too many issuers were looked for in vain; no new one is, for the moment")
-            if len(self._looked_for) >= MAX_LOOKED_FOR:
+            if len(self._searches) >= MAX_SEARCHES:
                 # Each in turn: those who wait are woken a few at a time.
-                first = next(iter(self._looked_for))
-                self._looked_for[first] = self._looked_for.pop(first)
-                return self._looked_for[first][0]
+                first = next(iter(self._searches))
+                search = self._searches[first] = self._searches.pop(first)
+                return search.end if search.fetch.done else search.fetch
             other = self._namesake(settings)
             if other is not None:
                 self._door.refuse(issuer, f"has the name of another one, {other}; their users would be one")
-            return self._add(issuer, settings, now)
+            return self._add(issuer, settings, now, give_up)
 
     def _namesake(self, settings: IssuerSettings) -> str | None:
         prefix = settings.mapping.user_id_prefix
-        known = {**self._new, **self._in_place}
+        known = self._new | self._in_place
         return next((url for url, one in known.items() if one.settings.mapping.user_id_prefix == prefix), None)
 
-    def _add(self, issuer: str, settings: IssuerSettings, now: float) -> IssuerAtWork:
+    def _add(self, issuer: str, settings: IssuerSettings, now: float, give_up: float) -> IssuerAtWork:
         """The lock is held."""
         added = self._workshop.put_to_work(settings, self._settings.fetch, kind=TenantKeySet)
         keys = _keys_of(added)
         keys.adopt(self._denied.get(issuer, DeniedKeys()))
         keys.used, keys.decided = self._clock.boottime(), now
         if len(self._new) >= MAX_NEW:
-            self._new.popitem()
+            del self._new[next(iter(self._new))]
             self._vain.take(now)  # it was fetched for, and no token of it was good
         self._new[issuer] = added
-        flight = keys.ask()
-        if flight is not None:
-            self._looked_for[issuer] = flight, added
+        fetch = keys.ask()
+        if fetch is not None:
+            self._searches[issuer] = Search(added, fetch, give_up)
         return added
 
-    def _count_vain(self, now: float) -> None:
-        """Charge for the issuers that are none. The lock is held."""
-        for issuer, (flight, added) in list(self._looked_for.items()):
-            if flight.done:
-                del self._looked_for[issuer]
-                if added.metadata is None or added.metadata.current is None:
+    def _end_searches(self, now: float) -> None:
+        """Make room, and charge for the issuers that are none. The lock is held."""
+        for issuer, search in list(self._searches.items()):
+            if search.fetch.done and (search.left or now >= search.give_up):
+                del self._searches[issuer]
+                metadata = search.found.metadata
+                if search.fetch.error is not None and (metadata is None or metadata.current is None):
                     self._vain.take(now)
+                search.end.land(None)
+
+    def leave(self, issuer: IssuerAtWork) -> None:
+        """A request that `find` gave ``issuer`` to has ended, well or not."""
+        url = issuer.settings.issuer_url
+        if url is not None and url in self._searches:
+            with self._lock:
+                search = self._searches.get(url)
+                if search is not None and search.found is issuer:
+                    search.left = True
+                    self._end_searches(self._clock.monotonic())
 
     def confirm(self, issuer: IssuerAtWork) -> None:
         """A token of ``issuer`` was good: it gets its place."""

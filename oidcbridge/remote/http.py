@@ -94,7 +94,7 @@ async def fetch(url: str, options: FetchOptions, *, etag: str | None = None) -> 
 async def _fetch_once(url: str, options: FetchOptions, etag: str | None) -> Answer:
     if options.addresses is None or _transport_in_process(url) is not None:
         return await _ask(url, options, etag, None)
-    *others, last = await checked_addresses(httpx2.URL(url).host, options.addresses)
+    *others, last = await checked_addresses(urlsplit(url).hostname or "", options.addresses)
     for address in others:
         with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
             return await _ask(url, options, etag, address)
@@ -106,7 +106,7 @@ async def _ask(url: str, options: FetchOptions, etag: str | None, address: str |
         request = client.build_request("GET", url, headers=_request_headers(options, etag))
         request.headers.pop("cookie", None)
         if address is not None:  # the Host header stands already, and the certificate is checked for the name
-            request.extensions["sni_hostname"] = request.url.host
+            request.extensions["sni_hostname"] = urlsplit(url).hostname  # as written, not decoded from "xn--"
             request.url = request.url.copy_with(host=address)
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         try:

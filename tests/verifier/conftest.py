@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from oidcbridge.testing import Clock, FakeIssuer
+from tests.verifier.platform import Platform, Rule
 
 
 @pytest.fixture
@@ -18,3 +19,16 @@ def clock() -> Clock:
 def issuer(clock: Clock) -> Iterator[FakeIssuer]:
     with FakeIssuer(clock=clock, algorithms=("ES256", "RS256")).impersonate() as issuer:
         yield issuer
+
+
+@pytest.fixture
+def platform(clock: Clock) -> Iterator[Platform]:
+    with Platform(clock).impersonate() as platform:
+        yield platform
+
+
+@pytest.fixture
+def rule() -> Iterator[Rule]:
+    rule = Rule()
+    yield rule
+    rule.gate.set()
