@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from oidcbridge import FetchOptions, Verifier
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.testing import Clock, FakeIssuer, LoopbackServer
 from tests.faults.kit import health
 from tests.faults.network import watched

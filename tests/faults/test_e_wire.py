@@ -15,7 +15,7 @@ import pytest
 
 from oidcbridge import Verifier
 from oidcbridge.errors import KeyNotFoundError
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.testing import Clock
 from tests.faults.kit import LOAD, health
 from tests.faults.table import Row, scenario

@@ -12,7 +12,7 @@ import pytest
 
 from oidcbridge import FetchOptions, Verifier
 from oidcbridge.errors import DiscoveryError
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.testing import Clock, FakeIssuer
 from tests.faults.kit import health
 from tests.faults.network import TunnelProxy, watched

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from oidcbridge import OIDCMiddleware, Verifier
 from oidcbridge.errors import KeyNotFoundError
-from oidcbridge.remote.http import FetchError
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.testing import FakeIssuer
 from tests.asgi.kit import Probe
 from tests.asgi.test_servers import exchange, served

@@ -74,7 +74,7 @@ class KeySetLife(RuleBasedStateMachine):
         self.clock = Clock(1_800_000_000.0)
         self.background = Background(self.clock)
         self.options = FetchOptions(unknown_kid_burst=burst, max_stale=stale)
-        self.patches = [
+        self.patches: list[Any] = [
             mock.patch.object(upkeep, "refresher", return_value=self.background),
             mock.patch.object(refresher, "refresher", return_value=self.background),
             mock.patch.object(snapshot, "fetch", self.answer),
