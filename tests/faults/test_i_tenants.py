@@ -41,7 +41,7 @@ INSIDE = (
     "93.184.216.34 10.0.0.1",
 )
 REQUEST_WAIT = 2.5  # seconds
-TENANTS = 1_000
+TENANTS = 10_000
 
 
 def verifier_of(clock: Clock, allow: str | Callable[[str], str | bool | None], *networks: str) -> Verifier:
@@ -146,7 +146,6 @@ class Platform:
 
 @scenario("I83")
 def test_i83_any_number_of_tenants_is_served_by_256_places(clock: Clock, row: Row) -> None:
-    """1,000 tenants instead of 10,000: two documents of each come by real sockets, which takes 15 ms a tenant."""
     with HostileServer(answer(b"", status=404)) as server:
         platform = Platform(server, clock)
         with verifier_of(clock, f"{server.url}/realms/{{tenant}}", "127.0.0.1/32") as verifier:
@@ -164,7 +163,7 @@ def test_i83_any_number_of_tenants_is_served_by_256_places(clock: Clock, row: Ro
             assert served("t0") == {"discovery": 1, "jwks": 1}
             assert served("t0") == {}
             assert len(verifier.health()) == 256
-        row.saw(f"{TENANTS} served, 256 kept; one that had left came back with one fetch", platform.fetches)
+        row.saw("all served, 256 kept; one that had left came back with one fetch", platform.fetches)
 
 
 @scenario("I84")
