@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -17,6 +19,8 @@ from oidcbridge.remote.snapshot import Snapshot
 logger = logging.getLogger("oidcbridge.keys")
 
 _MAX_KID_CHARS = 64
+_NUMBER = re.compile(r"\d+")
+_TROUBLE_LASTS = 15.0  # seconds: more than a store rests after a failure, and than one attempt takes
 
 
 class Report:
@@ -29,7 +33,8 @@ class Report:
         self._clock = clock
         self._observation = observation
         self._state = State.EMPTY
-        self._store_trouble: str | None = None
+        self._store_troubles: set[str] = set()
+        self._troubled = -math.inf
 
     def event(self, name: EventName, **details: object) -> None:
         """Tell the observer, if there is one."""
@@ -39,6 +44,8 @@ class Report:
     def succeeded(self, before: Snapshot | None, after: Snapshot, failures: int) -> None:
         """New keys are in use; ``failures`` attempts went before."""
         self._state = State.FRESH
+        if self._clock.monotonic() - self._troubled > _TROUBLE_LASTS:
+            self._store_troubles.clear()  # the store was asked since, and all was well: the next trouble is news
         if failures:
             logger.info("%s: keys can be fetched again after %d failures", self._issuer, failures)
             self.event("recovered", failures=failures)
@@ -119,16 +126,18 @@ class Report:
     def loaded(self, age: float) -> None:
         """Keys of ``age`` seconds came from the store."""
         self.counts["adopted"] += 1
-        self._store_trouble = None
         logger.debug("%s: keys of %.0f s ago came from the key store", self._issuer, age)
         self.event("store_loaded", age=age)
 
     def store_trouble(self, error: KeyStoreError) -> None:
-        """The store cannot be used, or what lies there: the log hears of each trouble once."""
+        """The store cannot be used, or what lies there: each trouble is told once while it lasts."""
+        self._troubled = self._clock.monotonic()
+        trouble = _NUMBER.sub("", str(error))  # an age grows from one look to the next
+        if trouble in self._store_troubles:
+            return
+        self._store_troubles.add(trouble)
+        logger.warning("%s: key store: %s", self._issuer, error)
         self.event("store_ignored" if error.ignored else "store_failed", reason=str(error))
-        if str(error) != self._store_trouble:
-            self._store_trouble = str(error)
-            logger.warning("%s: key store: %s", self._issuer, error)
 
 
 def _shown(kids: Iterable[str]) -> tuple[str, ...]:
