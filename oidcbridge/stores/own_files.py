@@ -90,7 +90,7 @@ def _why_not_ours(status: os.stat_result) -> str | None:
         return f"it belongs to user {status.st_uid}"
     if status.st_mode & _OTHERS_MAY_WRITE:
         return "others may write to it"
-    if status.st_nlink != 1:
+    if status.st_nlink > 1:  # none: it has been replaced since it was opened
         return "it has another name too, by which others may have brought it here (a hard link)"
     return None
 
