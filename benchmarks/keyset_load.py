@@ -96,7 +96,7 @@ def during_refresh(provider: Provider, rounds: int) -> None:
     renewing: list[Sequence[float]] = []
     for _ in range(rounds):
         begin = time.perf_counter()
-        renewing.append(_requests(verifier, tokens, pause, flight=keys.refresh()))
+        renewing.append(_requests(verifier, tokens, pause, flight=keys.refresh()[0]))
         quiet.append(_requests(verifier, tokens, pause, seconds=time.perf_counter() - begin))
     print(f"\n{1 / pause:.0f} requests/s of new tokens; {rounds} refreshes of {ANSWER * 1000:.0f} ms and quiet windows")
     for name, measure in (

@@ -14,6 +14,7 @@ class KeySource(Protocol):
 
     def mark(self) -> int: ...  # noqa: D102
     def usable(self) -> KeySet | None: ...  # noqa: D102
+    def for_remembered(self) -> KeySet | None: ...  # noqa: D102
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet | Flight: ...  # noqa: D102
     def suspect(self, mark: int) -> Flight | None: ...  # noqa: D102
     def deny(self, kid: str) -> None: ...  # noqa: D102
@@ -33,6 +34,10 @@ class FixedKeySet:
 
     def usable(self) -> KeySet:
         """Always the same set."""
+        return self._key_set
+
+    def for_remembered(self) -> KeySet:
+        """The same."""
         return self._key_set
 
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet:

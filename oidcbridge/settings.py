@@ -129,7 +129,7 @@ def _key_store(arguments: VerifierArguments, clock: Clock) -> KeyStore | None:
     store = arguments.get("key_store")
     if isinstance(store, str | os.PathLike):
         return FileKeyStore(store, clock=clock)
-    if store is not None and not isinstance(store, KeyStore):
+    if store is not None and (isinstance(store, type) or not isinstance(store, KeyStore)):
         raise ConfigurationError(
             'key_store is a directory for the workers of this host, key_store="/var/cache/my-agents/keys", or a'
             " RedisKeyStore (oidcbridge.stores)"
@@ -137,9 +137,13 @@ def _key_store(arguments: VerifierArguments, clock: Clock) -> KeyStore | None:
     return store
 
 
+def _is_async(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
 def _observer(arguments: VerifierArguments) -> Observer | None:
     observer = arguments.get("observer")
-    if observer is not None and (not callable(observer) or inspect.iscoroutinefunction(observer)):
+    if observer is not None and (not callable(observer) or _is_async(observer)):
         raise ConfigurationError("observer is a plain function that takes an Event; it is called in its own thread")
     return observer
 
@@ -224,7 +228,7 @@ def _rule(allow: object, fetch: FetchOptions) -> tuple[IssuerRule, str]:
     if isinstance(allow, str):
         pattern = parse_issuer_pattern(allow, allow_http=fetch.insecure_allow_http)
         return pattern, pattern.example
-    if not callable(allow) or inspect.iscoroutinefunction(allow) or inspect.iscoroutinefunction(type(allow).__call__):
+    if not callable(allow) or _is_async(allow):
         raise ConfigurationError(
             "DynamicIssuers(allow=) is a pattern or a plain function of the issuer, no coroutine function: it is called"
             ' in a thread of its own and may block. allow="https://{tenant}.id.example.com/"'

@@ -47,7 +47,7 @@ class TokenCache:
         if cached is None:
             self.misses += 1  # not under the lock: a count may be lost to another thread, and no request waits for it
             return None
-        key_set = cached.keys.usable() if cached.not_before <= now < cached.expires_at else None
+        key_set = cached.keys.for_remembered() if cached.not_before <= now < cached.expires_at else None
         if key_set is None or cached.fingerprint not in key_set.fingerprints:
             self.misses += 1
             self.invalidated += 1

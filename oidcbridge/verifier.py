@@ -89,7 +89,7 @@ class Verifier:
         asked = [(keys, keys.ask()) for keys in self._remote_key_sets()]
         for keys, flight in asked:
             error = await self._outcome(keys, flight)
-            if flight is None and keys.usable() is None:
+            if error is None and keys.usable() is None:
                 error = keys.last_error  # the last attempt failed a moment ago, and its backoff runs
             if strict and error:
                 raise error.with_traceback(None)
@@ -102,14 +102,14 @@ class Verifier:
         """
         asked = []
         for keys in self._remote_key_sets():
-            mark = keys.mark()
-            flight = keys.refresh() if force else keys.ask()
-            asked.append((keys, flight, force and keys.mark() == mark))
+            asked.append((keys, *(keys.refresh() if force else (keys.ask(), True))))
         errors = []
-        for keys, flight, joined in asked:
+        for keys, first, first_is_ours in asked:
+            flight, is_ours = first, first_is_ours
             error = await self._outcome(keys, flight)
-            if joined and error is None:  # a fetch that had begun before may not show what has happened since
-                error = await self._outcome(keys, keys.refresh())
+            while not is_ours and error is None:
+                flight, is_ours = keys.refresh()
+                error = await self._outcome(keys, flight)
             errors.append(error)
         for error in filter(None, errors):
             raise error.with_traceback(None)

@@ -249,6 +249,13 @@ class ProcessBudget:
         self._spent.append((now, issuer))
         return True
 
+    def give_back(self, issuer: str) -> None:
+        """The last one that ``issuer`` has taken was not needed."""
+        for place in range(len(self._spent) - 1, -1, -1):
+            if self._spent[place][1] == issuer:
+                del self._spent[place]
+                return
+
     def next_slot(self, issuer: str, now: float) -> float:
         """Seconds until ``issuer`` may spend one; 0 where it may now."""
         while self._spent and now - self._spent[0][0] >= STRANGERS_WINDOW:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oidcbridge.core.freshness import Instant
 from oidcbridge.core.keys import DeniedKeys, KeySet
 from oidcbridge.issuers.admission import Question
 from oidcbridge.remote.jwks import RemoteKeySet
@@ -27,6 +28,10 @@ class TenantKeySet(RemoteKeySet):
         self.used = self._clock.boottime()
         return super().usable()
 
+    def for_remembered(self) -> KeySet | None:
+        """As of any key set; None once it has left."""
+        return None if self.retired else super().for_remembered()
+
     def retire(self) -> DeniedKeys:
         """Leave: no timer, no keys, no cached token. Returns the denied keys, which must not come back with it.
 
@@ -42,6 +47,5 @@ class TenantKeySet(RemoteKeySet):
         """Begin with keys that were denied before."""
         self._denied = denied
 
-    def _ring(self, number: int) -> None:
-        if self.resident and not self.retired:
-            super()._ring(number)
+    def _is_in_use(self, now: Instant) -> bool:
+        return self.resident and not self.retired and super()._is_in_use(now)

@@ -176,8 +176,10 @@ class Tenants:
             return
         with self._lock:
             self._new.pop(url, None)
-            if url in self._in_place:  # another request was first, with keys of its own
-                keys.retire()
+            placed = self._in_place.get(url)
+            if placed is not None:
+                if placed.keys is not keys:  # another request was first, with keys of its own
+                    keys.retire()
                 return
             for old, found in list(self._in_place.items()):
                 if self._is_idle(_keys_of(found)):

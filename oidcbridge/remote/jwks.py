@@ -39,6 +39,23 @@ class RemoteKeySet(Upkeep):
             return snapshot.key_set
         return None
 
+    def for_remembered(self) -> KeySet | None:
+        """The current set for a token that it has verified before: also while it is old and cannot be renewed.
+
+        As for any known key, a refresh begins where one is due.
+        """
+        key_set = self.usable()
+        if key_set is not None:
+            return key_set
+        now = Instant.now(self._clock)
+        with self._lock:
+            snapshot, state = self.snapshot, self.state(now)
+            if snapshot is None or state not in (State.STALE, State.DEGRADED):
+                return None
+            self._used = now.monotonic
+            self._fly_unless_cooling(now)
+            return self._serve_stale(snapshot, state, now)
+
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet | Flight:
         """The set to verify with, or the flight to wait for before asking again with the same ``mark``.
 
@@ -61,8 +78,8 @@ class RemoteKeySet(Upkeep):
     def _for_known_key(self, snapshot: Snapshot, state: State, now: Instant, *, wait: bool) -> KeySet | Flight:
         if state is State.FRESH:
             return snapshot.key_set
-        self._stands_at(state, snapshot, now)
         if state is State.DEAD:  # joins, not just 503: after an idle hour no timer runs that would ever ask again
+            self._stands_at(state, snapshot, now)
             return self._join(now, wait=wait)
         if state is State.EXPIRED:
             if wait:
@@ -72,11 +89,15 @@ class RemoteKeySet(Upkeep):
                 raise self._unavailable("the key set is too old and still being fetched", now)
         else:
             self._fly_unless_cooling(now)
+        return self._serve_stale(snapshot, state, now)
+
+    def _serve_stale(self, snapshot: Snapshot, state: State, now: Instant) -> KeySet:
+        self._stands_at(state, snapshot, now)
         self.report.counts["stale_served"] += 1
         return snapshot.key_set
 
     def _refuse_if_absent(self, snapshot: Snapshot, name: str, iat: object, mark: int, now: Instant) -> None:
-        """Steps 2 to 4 of the unknown-kid decision; raises where no fetch is needed, or none is allowed now."""
+        """Steps 2 and 3 of the unknown-kid decision; raises where no fetch is needed."""
         is_absent = snapshot.number > mark
         if is_absent:
             self._budget.remember_absent(name, now.monotonic)
@@ -85,14 +106,14 @@ class RemoteKeySet(Upkeep):
             is_absent = True
         if is_absent:
             raise KeyNotFoundError(f"{name[:300]!a} is not among the keys of {self.name}")
-        if self._backoff.is_running(now):
-            raise self._unavailable("the key is unknown and the provider cannot be asked", now)
 
     def _spend(self, wish: Wish, now: Instant, *, wait: bool) -> Flight:
-        """Steps 5 and 6: join what flies, or spend a fetch of the budget; without one, refresh at the next refill.
+        """Steps 4 to 6: join what flies, or spend a fetch of the budget; without one, refresh at the next refill.
 
-        After a failure the backoff is the budget: with the bucket empty, a 401 would blame the token for the outage.
+        After a failure the backoff is the budget, and a 401 would blame the token for the outage: 503 then.
         """
+        if self._flight is None and self.attempts.failures and now.monotonic < self._trailing_due:
+            raise self._unavailable("the key is unknown, and others have spent the budget for looking again", now)
         if self._flight is None and not self.attempts.failures and not self._take(now):
             self._suppress(now)
             self.report.counts["suppressed"] += 1
@@ -103,9 +124,11 @@ class RemoteKeySet(Upkeep):
         return self._join(now, wait=wait, wish=wish)
 
     def _join(self, now: Instant, *, wait: bool, wish: Wish = RENEW) -> Flight:
-        if self._flight is None and self._backoff.is_running(now):
-            raise self._unavailable("the provider cannot be reached", now)
-        flight = self._fly(wish)
+        flight = self._flight
+        if flight is None:
+            flight = self._look_into_store(now) if self._backoff.is_running(now) else self._fly(wish)
+        if flight is None:
+            raise self._unavailable("the keys are missing, and the provider cannot be asked now", now)
         if not wait:
             raise self._unavailable("the keys are being fetched", now)
         return flight

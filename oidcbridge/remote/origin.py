@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from oidcbridge.core.freshness import Instant
 from oidcbridge.core.key_store import KeyStore
-from oidcbridge.core.keys import DeniedKeys
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.errors import ProviderError
 from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.remote.errand import Errand
 from oidcbridge.remote.fetch_error import FetchError
+from oidcbridge.remote.refresher import refresher
 from oidcbridge.remote.report import Report
-from oidcbridge.remote.shared_keys import Errand, SharedKeys
+from oidcbridge.remote.shared_keys import SharedKeys
 from oidcbridge.remote.snapshot import Snapshot, fetch_snapshot
-from oidcbridge.remote.wish import Wish
 
 
 class KeyOrigin:
@@ -35,22 +35,32 @@ class KeyOrigin:
         self._metadata = metadata
         self._report = report
         self._asked_at = jwks_uri
-        self._shared = None if store is None else SharedKeys(store, issuer, options, clock, report)
+        self._shared = (
+            None
+            if store is None
+            else SharedKeys(store, issuer, options=options, clock=clock, report=report, place=self._place)
+        )
 
-    async def bring(
-        self, wish: Wish, begun: Instant, *, number: int, before: Snapshot | None, denied: DeniedKeys
-    ) -> Snapshot:
-        """Keys that are newer than ``before``.
+    @property
+    def is_shared(self) -> bool:
+        """Whether other workers may bring keys too."""
+        return self._shared is not None
 
-        Raises a `ProviderError`, or `SuppressedError` where the budget shared with other workers is spent.
+    async def bring(self, errand: Errand) -> Snapshot:
+        """Newer keys; whatever comes of it, `finish` must be called.
+
+        Raises a `ProviderError`, and what `SharedKeys.find` raises.
         """
+        found = None if self._shared is None else await self._shared.find(errand)
+        if found is None:
+            async with refresher().slot():
+                found = errand.fetched = await self._fetch(errand)
+        return found
 
-        async def fetch() -> Snapshot:
-            return await self._fetch(number=number, before=before, denied=denied)
-
-        if self._shared is None:
-            return await fetch()
-        return await self._shared.bring(Errand(wish, begun, number, before, denied), self._place, fetch)
+    async def finish(self, errand: Errand) -> None:
+        """What is left to do once the keys are in use. Requests do not wait for it."""
+        if self._shared is not None:
+            await self._shared.finish(errand)
 
     def _place(self) -> str | None:
         """The keys' address, where it is known without asking."""
@@ -58,14 +68,14 @@ class KeyOrigin:
             return self._jwks_uri
         return self._metadata.current.jwks_uri
 
-    async def _fetch(self, *, number: int, before: Snapshot | None, denied: DeniedKeys) -> Snapshot:
+    async def _fetch(self, errand: Errand) -> Snapshot:
         self._report.event("fetch_started")
         url = self._jwks_uri or (await self._metadata.get()).jwks_uri or ""
         if self._asked_at not in (None, url):
             self._report.moved(url)
         self._asked_at = url
-        begun = Instant.now(self._clock)
-        snapshot = await fetch_snapshot(url, self._options, begun, number=number, before=before, denied=denied)
+        begun, before = Instant.now(self._clock), errand.before
+        snapshot = await fetch_snapshot(url, self._options, begun, number=errand.number, before=before)
         seconds = begun.age(Instant.now(self._clock))
         self._report.fetched(seconds, not_modified=before is not None and snapshot.body is before.body)
         return snapshot

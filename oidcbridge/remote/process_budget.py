@@ -28,6 +28,11 @@ class SharedBudget:
         with self._lock:
             return self._budget.next_slot(issuer, now)
 
+    def give_back(self, issuer: str) -> None:
+        """One that ``issuer`` has taken was not needed."""
+        with self._lock:
+            self._budget.give_back(issuer)
+
     def forget(self) -> None:
         """Begin with the whole budget again."""
         with self._lock:

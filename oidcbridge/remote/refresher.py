@@ -86,12 +86,17 @@ class Refresher:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
         self._tasks: set[asyncio.Task[None]] = set()  # a loop itself holds tasks weakly
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Job, *, in_slot: bool = True) -> None:
         """Start ``job`` on the background loop, at most 16 at once. The job reports its own errors.
 
-        Raises one of `CANNOT_START`; a later call may succeed.
+        ``in_slot`` False: at once; it takes a `slot` itself for what it asks a provider. Raises one of `CANNOT_START`;
+        a later call may succeed.
         """
-        self._running_loop().call_soon_threadsafe(self._start, job)
+        self._running_loop().call_soon_threadsafe(self._start, job if not in_slot else lambda: self._in_slot(job))
+
+    def slot(self) -> asyncio.Semaphore:
+        """One of the 16, to be held while a provider is asked."""
+        return self._slots
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` on the background loop in ``delay`` seconds. Raises like `run`."""
@@ -134,7 +139,7 @@ class Refresher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self, job: Job) -> None:
-        task = asyncio.get_running_loop().create_task(self._in_slot(job))
+        task = asyncio.get_running_loop().create_task(job())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

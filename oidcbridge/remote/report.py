@@ -114,8 +114,7 @@ class Report:
         self.event("unknown_kid", kid=shown, result="found" if found else "absent")
 
     def denied(self, kid: str) -> None:
-        """A key was denied by the operator."""
-        logger.warning("%s: key %a is denied", self._issuer, kid[:_MAX_KID_CHARS])
+        """A key was denied by the operator, which the verifier logs."""
         self.event("key_denied", kid=kid[:_MAX_KID_CHARS])
 
     def moved(self, jwks_uri: str) -> None:

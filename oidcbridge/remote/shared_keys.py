@@ -1,7 +1,8 @@
 """SharedKeys: one issuer's keys in a store that several workers share, so that N of them ask about as often as one.
 
 Whoever wants newer keys looks into the store first. If they are not there it becomes the leader, which fetches and
-saves; the others wait for what it brings. A store that cannot be used leaves each worker to itself for a while.
+saves; the others wait for what it brings. A store that cannot be used, or a leader that brings nothing, leaves each
+worker to itself for a while: no request fails for it.
 """
 
 from __future__ import annotations
@@ -9,144 +10,105 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from contextlib import suppress
+from typing import TypeVar
 
-from oidcbridge.core.freshness import Instant, Lifetime
-from oidcbridge.core.key_store import KeyStore, Lead
-from oidcbridge.core.keys import DeniedKeys, parse_key_set
+from oidcbridge.core.freshness import Instant
+from oidcbridge.core.key_store import KeyStore
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.core.stored_keys import StoredKeys, parse_stored_keys
 from oidcbridge.errors import KeyStoreError, KeysUnavailableError
+from oidcbridge.remote.errand import Errand, digest
 from oidcbridge.remote.report import Report
-from oidcbridge.remote.snapshot import Snapshot, next_generation
-from oidcbridge.remote.wish import SuppressedError, Wish
+from oidcbridge.remote.snapshot import Snapshot
+from oidcbridge.remote.wish import NothingNewError, SuppressedError
 
-_LOOK_EVERY = 0.05
+_LOOK_EVERY = 0.05  # seconds, at first; longer as the wait goes on
+_LOOK_AT_LEAST_EVERY = 0.25
+_SHARE_OF_WAIT = 0.8  # of what a request waits: the rest is for a fetch of our own
+_CALL_SECONDS = 2.0
 _REST = 10.0  # seconds without the store after it could not be used
-Fetch = Callable[[], Awaitable[Snapshot]]
 Place = Callable[[], str | None]
-
-
-class Errand:
-    """One attempt to bring keys newer than ``before``: what is asked of the store, and how its answers are judged."""
-
-    def __init__(self, wish: Wish, begun: Instant, number: int, before: Snapshot | None, denied: DeniedKeys) -> None:
-        self.wish = wish
-        self.before = before
-        self._begun = begun
-        self._number = number
-        self._denied = denied
-
-    def is_news(self, stored: StoredKeys) -> bool:
-        """Whether it was fetched after what we have; by a clock that stands still, whether it says something else."""
-        if self.before is None:
-            return True
-        ours = self.before.fetched.wall
-        return stored.fetched > ours or (stored.fetched == ours and stored.body != self.before.body)
-
-    def snapshot_of(self, stored: StoredKeys, now: Instant, options: FetchOptions) -> Snapshot:
-        """What lies in the store, as if we had fetched it then. Raises `KeysUnavailableError` for no usable key set."""
-        age = max(0.0, now.wall - stored.fetched)
-        soft = min(max(stored.soft, options.min_max_age), options.max_max_age)
-        lifetime = Lifetime.of(soft, options)
-        if self.before is None:  # a warm start: served at once while they are being renewed, not waited for
-            lifetime = replace(lifetime, hard=max(lifetime.hard, lifetime.max_stale))
-        key_set = parse_key_set(stored.body)
-        key_set = key_set.without(self._denied.as_seen_in(key_set))
-        # Only what was fetched after we were asked can prove a key absent: see `RemoteKeySet.mark`.
-        is_proof = stored.fetched >= self._begun.wall
-        number = self._number if is_proof else self.before.number if self.before else 0
-        fetched = Instant(stored.fetched, now.monotonic - age, now.boot - age)
-        generation = next_generation(self.before, key_set)
-        return Snapshot(key_set, fetched, stored.as_of, lifetime, stored.etag, number, generation, stored.body)
-
-    def is_done_by(self, found: Snapshot, now: Instant) -> bool:
-        """Whether keys from the store are what was wished for, so that nobody needs to fetch."""
-        if self.before is None:
-            return True
-        if found.fetched.age(now) >= found.lifetime.soft:
-            return False
-        if not self.wish.is_a_strangers or found.number == self._number:
-            return True
-        if self.wish.why == "bad_signature":
-            return found.generation != self.before.generation
-        return bool(found.key_set.candidates(self.wish.kid, self.wish.alg))
+T = TypeVar("T")
 
 
 class SharedKeys:
-    """The keys of ``issuer`` in ``store``. Used on the background loop."""
+    """The keys of ``issuer`` in ``store``. Used on the background loop.
 
-    def __init__(self, store: KeyStore, issuer: str, options: FetchOptions, clock: Clock, report: Report) -> None:
+    ``place`` tells the address that entries must have been fetched from, where it is known.
+    """
+
+    def __init__(
+        self, store: KeyStore, issuer: str, *, options: FetchOptions, clock: Clock, report: Report, place: Place
+    ) -> None:
         self._store = store
         self._issuer = issuer
         self._options = options
         self._clock = clock
         self._report = report
+        self._place = place
         self._longest = max(options.max_stale, options.max_max_age)
         self._rests_until = -math.inf
+        self._known: bytes | None = None
+        """The digest of an entry that is no news: ours, or one that lay there when we asked the provider."""
+        self._is_blind = False
+        """Whether we have asked the provider without knowing what lay there."""
 
-    async def bring(self, errand: Errand, place: Place, fetch: Fetch) -> Snapshot:
-        """Keys from the store, or from ``fetch``, which are then saved for the others.
+    async def find(self, errand: Errand) -> Snapshot | None:
+        """What another worker has brought, where that is all that is wished for; else ask the provider.
 
-        ``place`` tells the address that they must have been fetched from, where it is known. Raises what ``fetch``
-        raises, and `SuppressedError`.
+        Whatever comes of it, `finish` must be called. Raises `SuppressedError` and `NothingNewError`.
         """
-        lead = None
+        found = None
+        if self._clock.monotonic() >= self._rests_until:
+            try:
+                async with asyncio.timeout(_SHARE_OF_WAIT * self._options.request_wait):
+                    found = await self._find_or_lead(errand)
+            except TimeoutError:
+                if errand.wish.why != "forced":
+                    self._rest(KeyStoreError("who leads has brought no keys in time, or the store is slow"))
+            except KeyStoreError as error:
+                self._rest(error)
+        if found is None and errand.wish.why == "look":
+            raise NothingNewError
+        return found
+
+    async def finish(self, errand: Errand) -> None:
+        """Let the others have what was fetched, and lead. Requests do not wait for it."""
         try:
-            if errand.wish.why != "forced" and self._clock.monotonic() >= self._rests_until:
-                found, lead = await self._find_or_lead(errand, place)
-                if found is not None:
-                    return found
-            snapshot = await fetch()
-            await self._save(snapshot, place)
-            return snapshot
+            if errand.fetched is not None:
+                await self._save(errand, errand.fetched)
         finally:
-            if lead is not None:
-                await lead.end()
+            if errand.lead is not None:
+                with suppress(KeyStoreError):  # it ends by itself
+                    await self._call(errand.lead.end())
 
-    async def _find_or_lead(self, errand: Errand, place: Place) -> tuple[Snapshot | None, Lead | None]:
-        """What another has brought, or else the lead.
+    async def _find_or_lead(self, errand: Errand) -> Snapshot | None:
+        pause = _LOOK_EVERY
+        while True:
+            found = await self._look(errand)
+            if found is not None or errand.wish.why == "look":
+                return found
+            errand.lead = await self._call(self._store.lead(self._issuer, seconds=3 * self._options.deadline))
+            if errand.lead is not None:
+                break
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, _LOOK_AT_LEAST_EVERY)
+        found = await self._look(errand)  # another may have saved since
+        if found is None and errand.wish.is_a_strangers and not await self._spend():
+            if errand.spare is None:
+                raise SuppressedError
+            found = errand.spare
+        return found
 
-        Neither where the store cannot be used, or the leader has not brought any in time.
-        """
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._options.deadline
-        try:
-            while True:
-                found = await self._find(errand, place)
-                if found is not None:
-                    return found, None
-                lead = await self._store.lead(self._issuer, seconds=3 * self._options.deadline)
-                if lead is not None:
-                    return await self._look_once_more(errand, place, lead)
-                if loop.time() >= give_up:  # it hangs, or somebody holds the lead who should not
-                    return None, None
-                await asyncio.sleep(_LOOK_EVERY)
-        except KeyStoreError as error:
-            self._rest(error)
-            return None, None
-
-    async def _look_once_more(self, errand: Errand, place: Place, lead: Lead) -> tuple[Snapshot | None, Lead | None]:
-        """As the leader: another may have saved since the last look. Then the shared budget pays for strangers."""
-        try:
-            found = await self._find(errand, place)
-            if found is None and errand.wish.is_a_strangers:
-                options = self._options
-                burst, interval = options.unknown_kid_burst, options.unknown_kid_interval
-                if not await self._store.spend(self._issuer, burst=burst, interval=interval):
-                    raise SuppressedError  # noqa: TRY301
-        except BaseException:
-            await lead.end()
-            raise
-        if found is None:
-            return None, lead
-        await lead.end()
-        return found, None
-
-    async def _find(self, errand: Errand, place: Place) -> Snapshot | None:
-        """What the store has, where it is newer than what we have and all that is wished for."""
-        stored = await self._load(place)
-        if stored is None or not errand.is_news(stored):
+    async def _look(self, errand: Errand) -> Snapshot | None:
+        """What the store has, where it is news and all that is wished for."""
+        stored, seen = await self._load()
+        errand.seen = seen
+        is_blind, self._is_blind = self._is_blind, False
+        if is_blind:
+            self._known = seen
+        if stored is None or seen == self._known or errand.wish.why == "forced":
             return None
         now = Instant.now(self._clock)
         try:
@@ -154,21 +116,23 @@ class SharedKeys:
         except KeysUnavailableError as error:
             self._report.store_trouble(KeyStoreError(str(error), ignored=True))
             return None
-        if not errand.is_done_by(found, now):
+        if found is None or not errand.is_done_by(found, now):
             return None
+        self._known = seen
         self._report.loaded(found.fetched.age(now))
         return found
 
-    async def _load(self, place: Place) -> StoredKeys | None:
-        """The entry, where there is one to be trusted. Raises `KeyStoreError` where the store cannot be reached."""
+    async def _load(self) -> tuple[StoredKeys | None, bytes | None]:
+        """The entry, where there is one to be trusted, and its digest, where there is one at all."""
+        data = None
         try:
-            data = await self._store.load(self._issuer)
+            data = await self._call(self._store.load(self._issuer))
             if data is None:
-                return None
-            return parse_stored_keys(
+                return None, None
+            stored = parse_stored_keys(
                 data,
                 issuer=self._issuer,
-                jwks_uri=place(),
+                jwks_uri=self._place(),
                 now=self._clock.time(),
                 max_stale=self._longest,
             )
@@ -176,27 +140,52 @@ class SharedKeys:
             if not error.ignored:
                 raise
             self._report.store_trouble(error)
-            return None
+            return None, None if data is None else digest(data)
+        return stored, digest(data)
 
-    async def _save(self, snapshot: Snapshot, place: Place) -> None:
-        """Let the others have it, unless one of them has brought newer keys meanwhile."""
+    async def _save(self, errand: Errand, snapshot: Snapshot) -> None:
+        """Unless another has saved since we began to ask: which of the two is newer, nobody can tell."""
         if self._clock.monotonic() < self._rests_until:
+            self._is_blind = True
             return
-        entry = StoredKeys(
-            issuer=self._issuer,
-            jwks_uri=place() or "",
-            fetched=snapshot.fetched.wall,
-            as_of=snapshot.as_of,
-            soft=snapshot.lifetime.soft,
-            etag=snapshot.etag,
-            body=snapshot.body,
-        )
+        self._known = errand.seen  # what lay there before is no newer than what we have asked for
         try:
-            there = await self._load(place)
-            if there is None or there.fetched <= entry.fetched:
-                await self._store.save(self._issuer, entry.to_bytes(), seconds=self._longest)
+            entry = StoredKeys(
+                issuer=self._issuer,
+                jwks_uri=snapshot.url,
+                fetched=snapshot.fetched.wall,
+                as_of=snapshot.as_of,
+                soft=snapshot.lifetime.soft,
+                etag=snapshot.etag,
+                body=snapshot.body,
+            ).to_bytes()
+        except KeyStoreError as error:  # too big for a store, which is not to blame for it
+            self._report.store_trouble(error)
+            return
+        try:
+            _, there = await self._load()
+            if errand.wish.why == "forced" or there == errand.seen:
+                await self._call(self._store.save(self._issuer, entry, seconds=self._longest))
+                self._known = digest(entry)
         except KeyStoreError as error:
+            self._is_blind = True
             self._rest(error)
+
+    async def _spend(self) -> bool:
+        burst, interval = self._options.unknown_kid_burst, self._options.unknown_kid_interval
+        return await self._call(self._store.spend(self._issuer, burst=burst, interval=interval))
+
+    async def _call(self, answer: Awaitable[T]) -> T:
+        """What the store answers, in bounded time. Raises `KeyStoreError` alone: stores may be a user's own."""
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                return await answer
+        except KeyStoreError:
+            raise
+        except TimeoutError:
+            raise KeyStoreError(f"the key store did not answer in {_CALL_SECONDS:.0f} s") from None
+        except Exception as error:  # noqa: BLE001 - a boundary: their code may raise anything, and say anything with it
+            raise KeyStoreError(f"the key store raised {type(error).__name__}") from None
 
     def _rest(self, error: KeyStoreError) -> None:
         self._rests_until = self._clock.monotonic() + _REST

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import SystemRandom
 
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
-from oidcbridge.core.keys import DeniedKeys, KeySet, parse_key_set
+from oidcbridge.core.keys import KeySet, parse_key_set
 from oidcbridge.core.policy import FetchOptions
 from oidcbridge.remote.http import fetch
 
@@ -26,8 +26,9 @@ class Snapshot:
     etag: str | None
     number: int
     generation: int
+    url: str
     body: bytes
-    """The key set as the provider sent it, for others to parse."""
+    """The key set as the provider sent it, and from where, for others to parse."""
 
     def refresh_after(self) -> float:
         """Seconds after which to ask again ahead of time: not the same for all processes that began together."""
@@ -45,29 +46,21 @@ async def fetch_snapshot(
     *,
     number: int,
     before: Snapshot | None,
-    denied: DeniedKeys,
 ) -> Snapshot:
-    """Ask ``url`` for the keys, conditionally where ``before`` has an entity tag (RFC 9110 section 13.1.2).
+    """Ask ``url`` for the keys, conditionally where ``before`` has an entity tag of it (RFC 9110 section 13.1.2).
 
-    ``denied`` keys are left out. Raises a `ProviderError`.
+    Its ``generation`` is that of ``before``: whoever puts it in place counts. Raises a `ProviderError`.
     """
+    if before is not None and before.url != url:  # tags of two places mean nothing to each other
+        before = replace(before, etag=None)
     answer = await fetch(url, options, etag=before.etag if before else None)
     lifetime = Lifetime.of(soft_lifetime(answer.headers, options), options)
     as_of = begun.wall - answer_age(answer.headers)
     if before is not None and answer.status == 304:
-        kept = before.key_set.without(denied)
-        return Snapshot(kept, begun, as_of, lifetime, before.etag, number, before.generation, before.body)
+        return replace(before, fetched=begun, as_of=as_of, lifetime=lifetime, number=number)
     key_set = parse_key_set(answer.body)
-    key_set = key_set.without(denied.as_seen_in(key_set))
     etag = answer.headers.get("etag", "")
     # It goes back in a header, where other characters could not be sent (RFC 9110 section 8.8.3).
     kept_etag = etag if 0 < len(etag) <= _MAX_ETAG_CHARS and etag.isascii() and etag.isprintable() else None
-    generation = next_generation(before, key_set)
-    return Snapshot(key_set, begun, as_of, lifetime, kept_etag, number, generation, answer.body)
-
-
-def next_generation(before: Snapshot | None, key_set: KeySet) -> int:
-    """The count of changes, one more where ``key_set`` is one."""
-    if before is None:
-        return 1
-    return before.generation + (before.key_set.fingerprints != key_set.fingerprints)
+    generation = before.generation if before else 0
+    return Snapshot(key_set, begun, as_of, lifetime, kept_etag, number, generation, url, answer.body)

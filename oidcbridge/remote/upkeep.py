@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from dataclasses import replace
 
 from oidcbridge.core.freshness import Attempts, Instant, State, UnknownKidBudget, state_of
@@ -18,6 +17,7 @@ from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.errors import KeysUnavailableError, ProviderError
 from oidcbridge.remote.backoff import Backoff
 from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.remote.errand import Errand
 from oidcbridge.remote.flight import Flight
 from oidcbridge.remote.observation import Observation
 from oidcbridge.remote.origin import KeyOrigin
@@ -25,9 +25,11 @@ from oidcbridge.remote.process_budget import budget_for
 from oidcbridge.remote.refresher import CANNOT_START, Timer, refresher, start_anew_after_fork
 from oidcbridge.remote.report import Report
 from oidcbridge.remote.snapshot import Snapshot
-from oidcbridge.remote.wish import FORCED, RENEW, SuppressedError, Wish
+from oidcbridge.remote.telling_lock import TellingLock
+from oidcbridge.remote.wish import FORCED, LOOK, RENEW, TRAILING, NothingNewError, SuppressedError, Wish
 
 _IDLE_AFTER = 15 * 60.0
+_LOOK_EVERY = 1.0  # seconds between looks into the store while the provider has to be left in peace
 
 
 class Upkeep:
@@ -62,8 +64,10 @@ class Upkeep:
         self._started = 0
         self._used = -math.inf
         self._timer = Timer(self._ring)
-        self._trailing = -1
-        self._lock = threading.Lock()
+        self._trailing = Timer(self._ring_trailing)
+        self._trailing_due = -math.inf
+        self._next_look = -math.inf
+        self._lock = TellingLock()
         start_anew_after_fork(self)
 
     @property
@@ -93,17 +97,19 @@ class Upkeep:
             self._fly_unless_cooling(now)
             return self._flight
 
-    def refresh(self) -> Flight:
-        """Fetch now, whatever the budgets say, or join the fetch that is under way."""
+    def refresh(self) -> tuple[Flight, bool]:
+        """Fetch now, whatever the budgets say. False: it had begun before, and may not show what has happened since."""
         self._used = self._clock.monotonic()
         with self._lock:
-            return self._fly(FORCED)
+            is_ours = self._flight is None
+            return self._fly(FORCED), is_ours
 
     def pause(self) -> None:
-        """Stop the timer, also the one that a fetch under way would set; the next use starts it again."""
+        """Stop the timers, also the one that a fetch under way would set; the next fetch starts them again."""
         with self._lock:
             self._timer.cancel()
-            self._used = -math.inf
+            self._trailing.cancel()
+            self._trailing_due = self._used = -math.inf
 
     def next_try_in(self, now: Instant) -> int:
         """Whole seconds until the provider is asked again, at least 1."""
@@ -117,7 +123,7 @@ class Upkeep:
                 self._denied = self._denied.as_seen_in(self.snapshot.key_set)
                 key_set = self.snapshot.key_set.without(self._denied)
                 self.snapshot = replace(self.snapshot, key_set=key_set)
-        self.report.denied(kid)
+            self._lock.later(lambda: self.report.denied(kid))
 
     def _next_take(self, now: Instant) -> float:
         """Seconds until strangers may cause a fetch: by this issuer's budget, and by the process's."""
@@ -130,13 +136,26 @@ class Upkeep:
 
     def _suppress(self, now: Instant) -> None:
         """Refresh at the next refill, once however many ask: a rotation is seen then though nobody asks again."""
-        if self._trailing != self._timer.number:
-            self.report.suppressed(self._next_take(now))
-            self._trailing = self._timer.set(self._next_take(now))
+        if now.monotonic < self._trailing_due:
+            return
+        delay = self._next_take(now)
+        self._trailing_due = now.monotonic + delay
+        if self._options.unknown_kid_burst:
+            self._trailing.set(delay)
+        self._lock.later(lambda: self.report.suppressed(delay))
 
     def _fly_unless_cooling(self, now: Instant) -> None:
         if not self._backoff.is_running(now):
             self._fly()
+        else:
+            self._look_into_store(now)
+
+    def _look_into_store(self, now: Instant) -> Flight | None:
+        """While a backoff runs: the provider is left in peace, and others who share the store may have been luckier."""
+        if not self._origin.is_shared or now.monotonic < self._next_look:
+            return None
+        self._next_look = now.monotonic + _LOOK_EVERY
+        return self._fly(LOOK)
 
     def _fly(self, wish: Wish = RENEW) -> Flight:
         """The fetch under way, or a new one: it has landed where none could be started. The lock is held."""
@@ -146,7 +165,7 @@ class Upkeep:
         flight, number = Flight(), self._started
         self._flight = flight
         try:
-            refresher().run(lambda: self._bring(wish, flight, number))
+            refresher().run(lambda: self._bring(wish, flight, number), in_slot=False)
         except CANNOT_START as reason:
             self._flight = None
             error = KeysUnavailableError(f"the fetch could not be started: {reason}")
@@ -156,16 +175,17 @@ class Upkeep:
 
     async def _bring(self, wish: Wish, flight: Flight, number: int) -> None:
         begun = Instant.now(self._clock)
+        errand = Errand(wish, number, self.snapshot)
         error: ProviderError = KeysUnavailableError("the fetch was broken off")
         try:
-            snapshot = await self._origin.bring(wish, begun, number=number, before=self.snapshot, denied=self._denied)
+            snapshot = await self._origin.bring(errand)
         except ProviderError as failure:
             error = failure
-        except SuppressedError:
-            self._suppressed_by_others()
+        except (NothingNewError, SuppressedError) as nothing:
+            self._brought_nothing(wish, suppressed=isinstance(nothing, SuppressedError))
             flight.land(None)
         except asyncio.CancelledError:  # the refresher was stopped, which says nothing about the provider
-            self._flight = None
+            errand.fetched = self._flight = None
             flight.land(error)
             raise
         else:
@@ -176,29 +196,34 @@ class Upkeep:
             if not flight.done:
                 self._failed(error, begun)
                 flight.land(error)
+            await self._origin.finish(errand)
 
     def _succeeded(self, wish: Wish, snapshot: Snapshot) -> None:
         now = Instant.now(self._clock)
         with self._lock:
-            # A key may have been denied while this was under way.
-            snapshot = replace(snapshot, key_set=snapshot.key_set.without(self._denied))
-            before, self.snapshot = self.snapshot, snapshot
+            before, self._denied = self.snapshot, self._denied.as_seen_in(snapshot.key_set)
+            key_set = snapshot.key_set.without(self._denied)
+            is_change = before is None or before.key_set.fingerprints != key_set.fingerprints
+            generation = snapshot.generation + is_change
+            after = self.snapshot = replace(snapshot, key_set=key_set, generation=generation)
             recovered, self.attempts = self._backoff.succeeded(), Attempts()
             self.last_error = self._flight = None
-            if before is None or before.generation != snapshot.generation:
+            if is_change:
                 self._budget.forget_absent()
-            self._timer.set(max(0.0, snapshot.refresh_after() - snapshot.fetched.age(now)))
-        self.report.succeeded(before, snapshot, recovered)
+            self._timer.set(max(0.0, after.refresh_after() - after.fetched.age(now)))
+            self._lock.later(lambda: self.report.succeeded(before, after, recovered))
         if wish.why == "unknown_kid" and wish.alg:
-            self.report.looked_for(wish.kid, found=bool(snapshot.key_set.candidates(wish.kid, wish.alg)))
+            self.report.looked_for(wish.kid, found=bool(key_set.candidates(wish.kid, wish.alg)))
 
-    def _suppressed_by_others(self) -> None:
-        """Other workers have spent the budget that we share; what is left of our own counts no more."""
+    def _brought_nothing(self, wish: Wish, *, suppressed: bool) -> None:
+        """Nobody was asked. Where others have spent the budget that we share, what is left of ours counts no more."""
         now = Instant.now(self._clock)
         with self._lock:
             self._flight = None
-            self._budget.drain(now.monotonic)
-            self._suppress(now)
+            if suppressed:
+                self._budget.drain(now.monotonic)
+                self._process_budget.give_back(self.name)
+                self._suppress(now)
 
     def _failed(self, error: ProviderError, begun: Instant) -> None:
         with self._lock:
@@ -214,29 +239,44 @@ class Upkeep:
         self.attempts = Attempts(self._backoff.failures, self.attempts.failed_past_max_stale or past)
         self.last_error = error
         self._timer.set(delay)
-        self.report.failed(snapshot, error, self.attempts.failures, delay)
+        failures = self.attempts.failures
+        self._lock.later(lambda: self.report.failed(snapshot, error, failures, delay))
         if snapshot is not None:
             self._stands_at(self.state(now), snapshot, now)
 
     def _stands_at(self, state: State, snapshot: Snapshot, now: Instant) -> None:
-        self.report.stands_at(state, max(0.0, snapshot.lifetime.max_stale - snapshot.fetched.age(now)))
+        left = max(0.0, snapshot.lifetime.max_stale - snapshot.fetched.age(now))
+        self._lock.later(lambda: self.report.stands_at(state, left))
+
+    def _is_in_use(self, now: Instant) -> bool:
+        """Whether work is done here though nobody asks just now."""
+        return now.monotonic - self._used < _IDLE_AFTER
 
     def _ring(self, number: int) -> None:
         """The timer rings: refresh without anybody asking, unless nobody has used the keys for long."""
         now = Instant.now(self._clock)
         with self._lock:
-            if number != self._timer.number or now.monotonic - self._used >= _IDLE_AFTER:
-                return
-            if number != self._trailing:
+            if number == self._timer.number and self._is_in_use(now):
                 self._fly()
-            elif self._take(now):
-                self._fly(Wish("unknown_kid"))
-            else:
-                self._trailing = self._timer.set(self._next_take(now))  # rung a moment too early
+
+    def _ring_trailing(self, number: int) -> None:
+        """The budget is refilled: make the look that was put off."""
+        now = Instant.now(self._clock)
+        with self._lock:
+            if number != self._trailing.number or not self._is_in_use(now):
+                return
+            self._trailing_due = -math.inf
+            if self._take(now):
+                self._fly(TRAILING)
+            else:  # rung a moment too early
+                delay = self._next_take(now)
+                self._trailing_due = now.monotonic + delay
+                self._trailing.set(delay)
 
     def start_anew_in_child(self) -> None:
         """After a fork: the keys stay, what was under way in the parent is the parent's."""
         if self._lock.locked():  # in the middle of a change that nobody will end
             self._budget = UnknownKidBudget(self._options, self._clock.monotonic())
-        self._lock = threading.Lock()
+        self._lock = TellingLock()
         self._flight = None
+        self._trailing_due = self._next_look = -math.inf

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 import sys
@@ -22,6 +23,7 @@ if sys.platform != "win32":
     import fcntl
 
 _ABANDONED_AFTER = 3600.0  # seconds: no file takes so long to write
+_TEMPORARY = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.tmp")  # what `replace_own` writes, and nothing else
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -50,7 +52,7 @@ def make_own_directory(path: Path) -> None:
             f"FileKeyStore: {path} belongs to user {status.st_uid}, who could put other keys there; name a directory of"
             f" this user's own, say {path / 'oidcbridge'}"
         )
-    if status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & stat.S_ISVTX:
+    if status.st_mode & _OTHERS_MAY_WRITE:  # also where it is sticky: what lies there may be laid there by others
         raise ConfigurationError(
             f"FileKeyStore: others may write into {path}, and so put other keys there: chmod go-w {path}, or name a"
             f" directory below it, say {path / 'oidcbridge'}, which is then made for this user alone"
@@ -88,6 +90,8 @@ def _why_not_ours(status: os.stat_result) -> str | None:
         return f"it belongs to user {status.st_uid}"
     if status.st_mode & _OTHERS_MAY_WRITE:
         return "others may write to it"
+    if status.st_nlink > 1:  # none: it has been replaced since it was opened
+        return "it has another name too, by which others may have brought it here (a hard link)"
     return None
 
 
@@ -119,7 +123,7 @@ def replace_own(path: Path, data: bytes) -> None:
 
 def sweep_temporaries(directory: Path) -> None:
     """Remove what writers that were killed have left half-written."""
-    for path in directory.glob("*.tmp"):
+    for path in filter(lambda path: _TEMPORARY.fullmatch(path.name), directory.glob("*.tmp")):
         with suppress(OSError):  # another worker sweeps too
             if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER:
                 path.unlink()

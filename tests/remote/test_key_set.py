@@ -26,12 +26,12 @@ def test_a_refresh_is_made_whatever_the_budgets_say_and_joins_what_is_under_way(
     issuer: HeldIssuer, key_set: RemoteKeySet
 ) -> None:
     for expected in (1, 2, 3, 4):
-        assert key_set.refresh().wait_blocking(PATIENCE)
+        assert key_set.refresh()[0].wait_blocking(PATIENCE)
         assert issuer.fetches["jwks"] == expected
     with issuer.hold():
-        flight = key_set.refresh()
+        flight = key_set.refresh()[0]
         issuer.wait_until_held()
-        assert key_set.refresh() is flight
+        assert key_set.refresh()[0] is flight
         assert not flight.done
     assert flight.wait_blocking(PATIENCE)
     assert flight.error is None
@@ -42,21 +42,21 @@ def test_its_state_follows_its_age_and_its_attempts(issuer: HeldIssuer, key_set:
         return key_set.state(Instant.now(clock))
 
     assert state() is State.EMPTY
-    key_set.refresh().wait_blocking(PATIENCE)
+    key_set.refresh()[0].wait_blocking(PATIENCE)
     states = [state()]
     for seconds in (299, 1, 299, 1):
         clock.advance(seconds)
         states.append(state())
     assert states == [State.FRESH, State.FRESH, State.STALE, State.STALE, State.EXPIRED]
     issuer.status = 500
-    key_set.refresh().wait_blocking(PATIENCE)
+    key_set.refresh()[0].wait_blocking(PATIENCE)
     assert state() is State.DEGRADED
     clock.advance(4 * 3600)
     assert state() is State.EXPIRED
-    key_set.refresh().wait_blocking(PATIENCE)
+    key_set.refresh()[0].wait_blocking(PATIENCE)
     assert state() is State.DEAD
     issuer.status = None
-    key_set.refresh().wait_blocking(PATIENCE)
+    key_set.refresh()[0].wait_blocking(PATIENCE)
     assert state() is State.FRESH
     assert key_set.last_error is None
 
@@ -66,7 +66,7 @@ def test_its_keys_count_as_changed_only_where_they_have_changed(issuer: HeldIssu
     for rotate in (False, False, True, False):
         if rotate:
             issuer.rotate()
-        key_set.refresh().wait_blocking(PATIENCE)
+        key_set.refresh()[0].wait_blocking(PATIENCE)
         assert key_set.snapshot is not None
         generations.append(key_set.snapshot.generation)
     assert generations == [1, 1, 2, 2]
@@ -76,7 +76,7 @@ def test_nothing_in_the_background_keeps_one_alive_that_nobody_uses(issuer: Held
     options = FetchOptions()
     metadata = RemoteMetadata(issuer.issuer_url, options, clock, discovery_url=None)
     key_set = RemoteKeySet(issuer.issuer_url, options, clock, jwks_uri=None, metadata=metadata)
-    assert key_set.refresh().wait_blocking(PATIENCE)  # a timer for the next refresh runs now
+    assert key_set.refresh()[0].wait_blocking(PATIENCE)  # a timer for the next refresh runs now
     gone = weakref.ref(key_set)
     del key_set
     for _ in range(500):
@@ -89,13 +89,13 @@ def test_nothing_in_the_background_keeps_one_alive_that_nobody_uses(issuer: Held
 def test_a_child_forked_in_the_middle_of_a_change_has_a_budget_of_its_own(
     issuer: HeldIssuer, key_set: RemoteKeySet
 ) -> None:
-    key_set.refresh().wait_blocking(PATIENCE)
+    key_set.refresh()[0].wait_blocking(PATIENCE)
     with issuer.hold():
-        parents = key_set.refresh()
+        parents = key_set.refresh()[0]
         issuer.wait_until_held()
-        key_set._lock.acquire()  # as a thread of the parent that is not here any more
+        key_set._lock.__enter__()  # as a thread of the parent that is not here any more
         key_set.start_anew_in_child()
-        own = key_set.refresh()
+        own = key_set.refresh()[0]
         assert own is not parents
     assert own.wait_blocking(PATIENCE)
     assert key_set.usable() is not None

@@ -26,11 +26,11 @@ from oidcbridge.core.keys import KeySet
 from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError
 from oidcbridge.remote import backoff, refresher, snapshot, upkeep
 from oidcbridge.remote.discovery import RemoteMetadata
+from oidcbridge.remote.errand import Errand
 from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.remote.http import Answer
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.snapshot import Snapshot
-from oidcbridge.remote.wish import Wish
 from oidcbridge.testing import Clock, FakeKey
 from oidcbridge.verification import _find_keys
 
@@ -50,7 +50,7 @@ class Background:
         self._clock = clock
         self._count = 0
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Job, *, in_slot: bool = True) -> None:
         self.jobs.append(job)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
@@ -101,10 +101,10 @@ class KeySetLife(RuleBasedStateMachine):
         document = {"keys": [key.public_jwk() for key in self.published]}
         return Answer(200, {}, json.dumps(document).encode())
 
-    async def bring(self, wish: Wish, *arguments: Any, **options: Any) -> Snapshot:
+    async def bring(self, errand: Errand) -> Snapshot:
         # After a failure the backoff stands in for the bucket.
-        self.strangers += wish.is_a_strangers and not self.keys.attempts.failures
-        return await self.really_bring(wish, *arguments, **options)
+        self.strangers += errand.wish.is_a_strangers and not self.keys.attempts.failures
+        return await self.really_bring(errand)
 
     @rule(seconds=moments)
     def time_passes(self, seconds: float) -> None:
