@@ -80,8 +80,8 @@ class Lifetime:
 
     @classmethod
     def of(cls, soft: float, options: FetchOptions) -> Lifetime:
-        """``hard`` is twice ``soft``, at least ten minutes: an idle process revalidates, a busy one never waits."""
-        return cls(soft, min(max(2 * soft, 600.0), max(options.max_stale, soft)), options.max_stale)
+        """``hard`` is twice ``soft`` or ``hard_age``: an idle process revalidates, a busy one never waits."""
+        return cls(soft, min(max(2 * soft, options.hard_age), max(options.max_stale, soft)), options.max_stale)
 
 
 class Attempts(NamedTuple):

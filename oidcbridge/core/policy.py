@@ -79,7 +79,10 @@ _FETCH_BOUNDS: Mapping[str, tuple[float, float]] = {
     "max_age": (0.0, _WEEK),
     "min_max_age": (0.0, _WEEK),
     "max_max_age": (0.0, _WEEK),
+    "hard_age": (0.0, _WEEK),
     "max_stale": (0.0, _WEEK),
+    "idle_after": (0.0, _WEEK),
+    "suspect_age": (0.0, _WEEK),
     "discovery_max_age": (0.0, 4 * _WEEK),
     "unknown_kid_burst": (0, 100),
     "unknown_kid_interval": (0.01, 3600.0),
@@ -106,8 +109,14 @@ class FetchOptions:
     """Freshness of a key set whose answer says nothing about it; what it says is clamped to the next two."""
     min_max_age: float = 60.0
     max_max_age: float = 900.0
+    hard_age: float = 600.0
+    """From this age on, or twice its freshness if that is longer, a set that nobody has renewed is waited for."""
     max_stale: float = 4 * 3600.0
     """How long known keys go on while the provider cannot be reached."""
+    idle_after: float = 900.0
+    """Keys that nobody has used for so long are not refreshed ahead."""
+    suspect_age: float = 60.0
+    """A signature that does not verify makes us ask for the keys anew only where they are at least so old."""
     discovery_max_age: float = 24 * 3600.0
     unknown_kid_burst: int = 2
     unknown_kid_interval: float = 10.0

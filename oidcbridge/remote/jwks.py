@@ -15,8 +15,6 @@ from oidcbridge.remote.snapshot import Snapshot
 from oidcbridge.remote.upkeep import Upkeep
 from oidcbridge.remote.wish import RENEW, Wish
 
-_SUSPECT_AGE = 60.0
-
 
 class RemoteKeySet(Upkeep):
     """The keys of one issuer. Every method may be called from any thread and never blocks on the network."""
@@ -143,7 +141,7 @@ class RemoteKeySet(Upkeep):
             if self._flight is not None:
                 return self._flight
             snapshot = self.snapshot
-            if snapshot is None or snapshot.number > mark or snapshot.fetched.age(now) < _SUSPECT_AGE:
+            if snapshot is None or snapshot.number > mark or snapshot.fetched.age(now) < self._options.suspect_age:
                 return None
             if self._backoff.is_running(now) or not self._budget.is_full(now.monotonic) or not self._take(now):
                 return None

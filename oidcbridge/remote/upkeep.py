@@ -28,7 +28,6 @@ from oidcbridge.remote.snapshot import Snapshot
 from oidcbridge.remote.telling_lock import TellingLock
 from oidcbridge.remote.wish import FORCED, LOOK, RENEW, TRAILING, NothingNewError, SuppressedError, Wish
 
-_IDLE_AFTER = 15 * 60.0
 _LOOK_EVERY = 1.0  # seconds between looks into the store while the provider has to be left in peace
 
 
@@ -250,7 +249,7 @@ class Upkeep:
 
     def _is_in_use(self, now: Instant) -> bool:
         """Whether work is done here though nobody asks just now."""
-        return now.monotonic - self._used < _IDLE_AFTER
+        return now.monotonic - self._used < self._options.idle_after
 
     def _ring(self, number: int) -> None:
         """The timer rings: refresh without anybody asking, unless nobody has used the keys for long."""

@@ -15,6 +15,7 @@ POSITIVE = ["deadline", "connect_timeout", "unknown_kid_interval", "backoff_max"
 ZERO_ALLOWED = [
     *("request_wait", "max_age", "min_max_age", "max_stale"),
     *("discovery_max_age", "unknown_kid_burst", "negative_kid_ttl"),
+    *("hard_age", "idle_after", "suspect_age"),
 ]
 WEEK = 7 * 86400
 MOST = {
@@ -25,6 +26,9 @@ MOST = {
     "max_age": WEEK,
     "max_max_age": WEEK,
     "max_stale": WEEK,
+    "hard_age": WEEK,
+    "idle_after": WEEK,
+    "suspect_age": WEEK,
     "discovery_max_age": 4 * WEEK,
     "unknown_kid_burst": 100,
     "unknown_kid_interval": 3600,
@@ -43,6 +47,7 @@ def test_the_defaults_are_those_that_the_documentation_promises() -> None:
     assert (fetch.min_max_age, fetch.max_age, fetch.max_max_age, fetch.max_stale) == (60, 300, 900, 14_400)
     assert (fetch.unknown_kid_burst, fetch.unknown_kid_interval, fetch.negative_kid_ttl) == (2, 10, 30)
     assert (fetch.discovery_max_age, fetch.backoff_max) == (86_400, 60)
+    assert (fetch.hard_age, fetch.idle_after, fetch.suspect_age, fetch.on_suppressed) == (600, 900, 60, "401")
     assert not fetch.insecure_allow_http
     assert Policy(issuer="i", audiences=None, algorithms=frozenset()).leeway == 60
 
@@ -64,6 +69,13 @@ def test_zero_is_refused_where_something_would_never_or_always_happen(name: str)
 @pytest.mark.parametrize("name", ZERO_ALLOWED)
 def test_zero_is_accepted_where_it_means_none(name: str) -> None:
     assert getattr(options(**{name: 0}), name) == 0
+
+
+def test_a_suppressed_key_is_answered_by_one_of_two_statuses() -> None:
+    assert options(on_suppressed="503").on_suppressed == "503"
+    for other in ("500", 401, None):
+        with pytest.raises(ConfigurationError, match=r'FetchOptions\(on_suppressed=\) is "401" or "503"'):
+            options(on_suppressed=other)
 
 
 @pytest.mark.parametrize("name", MOST)

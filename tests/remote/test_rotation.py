@@ -149,3 +149,23 @@ def test_a_verifier_closed_in_the_middle_of_a_fetch_makes_no_other(real_time_iss
         verifier.close()
     time.sleep(0.6)
     assert issuer.fetches["jwks"] == 1
+
+
+def test_how_long_keys_are_kept_ready_for_nobody_can_be_chosen(issuer: HeldIssuer, clock: Clock) -> None:
+    with issuer.verifier(fetch=FetchOptions(max_age=0.2, min_max_age=0.1, idle_after=60)) as verifier:
+        settle(verifier)
+        issuer.wait_for_fetches(3)  # its timer runs in real time
+        clock.advance(61)
+        seen = issuer.fetches["jwks"]
+        time.sleep(0.6)
+        assert issuer.fetches["jwks"] <= seen + 1, "one may have been under way"
+
+
+def test_the_age_from_which_idle_keys_are_waited_for_can_be_chosen(issuer: HeldIssuer, clock: Clock) -> None:
+    with issuer.verifier(fetch=FetchOptions(hard_age=2000)) as patient, issuer.verifier() as usual:
+        settle(patient)
+        settle(usual)
+        clock.advance(1999)
+        assert (patient.health()[0].state, usual.health()[0].state) == ("stale", "expired")
+        clock.advance(1)
+        assert patient.health()[0].state == "expired"

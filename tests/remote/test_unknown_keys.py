@@ -16,6 +16,7 @@ from oidcbridge.errors import (
     AudienceMismatchError,
     BadSignatureError,
     ExpiredTokenError,
+    KeysUnavailableError,
     TokenError,
     UnknownIssuerError,
 )
@@ -290,3 +291,30 @@ def test_forged_signatures_leave_real_rotations_their_share_of_the_budget(
 def test_a_known_kid_never_answers_for_another_algorithm(issuer: HeldIssuer, verifier: Verifier) -> None:
     refuse(verifier, issuer.mint(header={"alg": "ES384"}))
     assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+
+
+def test_the_answer_to_a_suppressed_key_can_be_503_with_the_seconds_to_the_refill(
+    issuer: HeldIssuer, clock: Clock
+) -> None:
+    with issuer.verifier(fetch=FetchOptions(on_suppressed="503")) as verifier:
+        settle(verifier)
+        for _ in range(2):
+            refuse(verifier, stranger(issuer))
+        clock.advance(3)
+        with pytest.raises(KeysUnavailableError) as caught:
+            verifier.verify_now(stranger(issuer))
+        assert caught.value.retry_after == 7
+        assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+        assert issuer.fetches["jwks"] == 3
+
+
+def test_the_age_at_which_a_bad_signature_is_worth_a_fetch_can_be_chosen(issuer: HeldIssuer, clock: Clock) -> None:
+    with issuer.verifier(fetch=FetchOptions(suspect_age=5)) as verifier:
+        settle(verifier)
+        forged = issuer.mint(key=FakeKey.generate("ES256", kid=issuer.signing_key().kid))
+        clock.advance(4.9)
+        refuse(verifier, forged, BadSignatureError)
+        assert issuer.fetches["jwks"] == 1
+        clock.advance(0.1)
+        refuse(verifier, forged, BadSignatureError)
+        assert issuer.fetches["jwks"] == 2
