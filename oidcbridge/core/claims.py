@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 Claims = Mapping[str, Any]
 ClaimPaths = tuple[str, ...]
 CLIENT_PLACEHOLDER = "{client}"
+#: What a JSON object is here, parsed or a user's own: ten times faster to ask for than `Mapping`, and asked often.
+JSON_OBJECT = (MappingProxyType, dict)
 
 
 def read_path(claims: Claims, path: str) -> Any:
@@ -28,7 +31,7 @@ def read_path(claims: Claims, path: str) -> Any:
         return None
     for name, rest in _splits(path):
         node = claims.get(name)
-        if isinstance(node, Mapping):
+        if isinstance(node, JSON_OBJECT):
             value = read_path(node, rest)
             if value is not None:
                 return value
@@ -70,8 +73,10 @@ def as_names(value: Any) -> tuple[str, ...]:
         return tuple(filter(None, value.split(" ")))
     if isinstance(value, tuple | list):
         return tuple([name for name in value if isinstance(name, str) and name])
-    if isinstance(value, Mapping):
-        return tuple(name for name, member in value.items() if name and (member is True or isinstance(member, Mapping)))
+    if isinstance(value, JSON_OBJECT):
+        return tuple(
+            [name for name, member in value.items() if name and (member is True or isinstance(member, JSON_OBJECT))]
+        )
     return ()
 
 
@@ -79,11 +84,11 @@ def read_each_client(claims: Claims, path: str) -> Iterator[tuple[str, tuple[str
     """Each (client, names) that a path with ``{client}`` leads to (Keycloak's ``resource_access``)."""
     before, _, after = path.partition(CLIENT_PLACEHOLDER)
     clients = read_path(claims, before.removesuffix("."))
-    if isinstance(clients, Mapping):
+    if isinstance(clients, JSON_OBJECT):
         for client, members in clients.items():
             if not after:
                 yield client, as_names(members)
-            elif isinstance(members, Mapping):
+            elif isinstance(members, JSON_OBJECT):
                 yield client, as_names(read_path(members, after.removeprefix(".")))
 
 

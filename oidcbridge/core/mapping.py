@@ -9,6 +9,7 @@ from typing import Any
 
 from oidcbridge.core.claims import (
     CLIENT_PLACEHOLDER,
+    JSON_OBJECT,
     ClaimPaths,
     Claims,
     as_names,
@@ -150,7 +151,7 @@ def _tenant(claims: Claims, paths: ClaimPaths) -> str | None:
 def _groups_left_out(claims: Claims) -> bool:
     """Entra leaves groups out of a token that has too many, and says so in one of two ways."""
     elsewhere = claims.get("_claim_names")
-    return claims.get("hasgroups") is True or (isinstance(elsewhere, Mapping) and "groups" in elsewhere)
+    return claims.get("hasgroups") is True or (isinstance(elsewhere, JSON_OBJECT) and "groups" in elsewhere)
 
 
 def _selected(claims: Claims, wanted: Mapping[str, str], lists: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
