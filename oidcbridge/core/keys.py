@@ -172,6 +172,8 @@ def _parse_key(entry: object) -> Key | SkippedKey:
         algorithms = algorithms_of(material, entry.get("alg"))
     except (JoseError, ValueError, TypeError) as error:
         return SkippedKey(kid, f"broken key material ({type(error).__name__})")
+    if isinstance(material, OKPKey) and anybody_signs_for(material):
+        return SkippedKey(kid, "an Ed25519 key of small order, for which anybody can sign")
     return Key(material, kid=kid, algorithms=algorithms, use="sig") if algorithms else SkippedKey(kid, _MISFIT)
 
 
@@ -226,6 +228,24 @@ def why_weak(n: int, e: int) -> str | None:
     if not (n % 2 and e % 2 and 3 <= e < 2**33):
         return "an RSA key with an unsafe modulus or exponent"
     return None
+
+
+def anybody_signs_for(material: OKPKey) -> bool:
+    """Whether an Ed25519 key is one of the few points that verify made-up signatures (RFC 8725 section 3.4).
+
+    Also where it is not canonical (RFC 8032 section 5.1.3), since those points have such spellings too.
+    """
+    public = material.get_op_key("verify")
+    y = int.from_bytes(public.public_bytes_raw(), "little") % 2**255
+    return y >= _ED25519_PRIME or y in _SMALL_ORDER
+
+
+_ED25519_PRIME = 2**255 - 19
+_OF_ORDER_8 = int.from_bytes(
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
+)
+# The y coordinates of all points whose order divides 8.
+_SMALL_ORDER = frozenset({0, 1, _ED25519_PRIME - 1, _OF_ORDER_8, _ED25519_PRIME - _OF_ORDER_8})
 
 
 def algorithms_of(material: AsymmetricKey, alg: str | None) -> frozenset[str]:

@@ -25,6 +25,7 @@ from oidcbridge.core.keys import (
     Key,
     KeySet,
     algorithms_of,
+    anybody_signs_for,
     why_weak,
 )
 from oidcbridge.errors import ConfigurationError
@@ -154,7 +155,10 @@ def _wrap(native: object, position: int) -> AsymmetricKey:
         case EllipticCurvePublicKey(curve=SECP256R1() | SECP384R1() | SECP521R1()):
             return ECKey.import_key(native)
         case Ed25519PublicKey():
-            return OKPKey.import_key(native)
+            key = OKPKey.import_key(native)
+            if anybody_signs_for(key):
+                raise ConfigurationError(f"verification_keys[{position}] is a key for which anybody can sign")
+            return key
     raise ConfigurationError(
         f"verification_keys[{position}] is a key of a kind that no algorithm here uses; known are RSA, the curves"
         " P-256, P-384 and P-521, and Ed25519"
