@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from oidcbridge import Verifier
 from tests.faults.table import Row, drawn
-from tests.remote.conftest import clock, issuer, real_time_issuer, verifier
+from tests.faults.watching import Watcher
+from tests.remote.asking import settle
+from tests.remote.conftest import clock, issuer, real_time_issuer
+from tests.remote.hostile import HeldIssuer
 
-__all__ = ["clock", "issuer", "real_time_issuer", "row", "verifier"]
+__all__ = ["clock", "issuer", "real_time_issuer", "row", "verifier", "watcher"]
 
 _ROWS = pytest.StashKey[list[Row]]()
 _MIN_WIDTH = 120  # columns, where the terminal has fewer or there is none
@@ -24,6 +28,20 @@ def row(request: pytest.FixtureRequest) -> Row:
     row = Row(*marker.args)
     request.config.stash.setdefault(_ROWS, []).append(row)
     return row
+
+
+@pytest.fixture
+def watcher() -> Watcher:
+    """Hears what the verifier of this test tells; for one that a test makes itself, ``observer=watcher``."""
+    return Watcher()
+
+
+@pytest.fixture
+def verifier(issuer: HeldIssuer, watcher: Watcher) -> Iterator[Verifier]:
+    """A verifier that has the issuer's keys, fetched a moment ago."""
+    with issuer.verifier(observer=watcher) as verifier:
+        settle(verifier)
+        yield verifier
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from oidcbridge import Verifier
 from oidcbridge.health import IssuerHealth
+from oidcbridge.remote.refresher import refresher
 from tests.remote.hostile import PATIENCE
 
 LOAD = 0.7  # seconds that a busy machine may add to a deadline of ours
@@ -35,6 +36,11 @@ def eventually(condition: Callable[[], object], *, within: float = PATIENCE) -> 
     while not condition():
         assert time.monotonic() < deadline, f"not so within {within} s"
         time.sleep(0.005)
+
+
+def at_rest() -> None:
+    """Wait until nothing is under way in the background, such as what is saved for others once requests have theirs."""
+    eventually(lambda: not refresher()._tasks)
 
 
 def health(verifier: Verifier) -> IssuerHealth:

@@ -13,6 +13,7 @@ from oidcbridge.testing import Clock, FakeKey
 from tests.faults.kit import health
 from tests.faults.rotation import failed, is_refused, landed, passes
 from tests.faults.table import Row, scenario
+from tests.faults.watching import Watcher
 from tests.remote.asking import refuse, settle, unavailable
 from tests.remote.hostile import HeldIssuer
 
@@ -113,7 +114,7 @@ def test_b18_a_denied_key_is_refused_on_the_next_request_without_any_network(
 
 @scenario("B19")
 def test_b19_a_key_removed_while_the_provider_is_out_of_reach_lives_until_max_stale_then_503(
-    issuer: HeldIssuer, verifier: Verifier, clock: Clock, row: Row
+    issuer: HeldIssuer, verifier: Verifier, clock: Clock, watcher: Watcher, row: Row
 ) -> None:
     """How often the provider is asked is the backoff's and in part real time's, so that has a bound and no figure."""
     lost = issuer.signing_key()
@@ -133,11 +134,15 @@ def test_b19_a_key_removed_while_the_provider_is_out_of_reach_lives_until_max_st
             assert not health(verifier).usable
         after, fetches = health(verifier), dict(issuer.fetches)
     assert after.state == "dead"
+    assert watcher.of("serving_stale", "dead") == [{"budget_left": 4 * 3600 - 600}, {}]
+    assert verifier.metrics().issuers[0].stale_served >= 480
     assert after.failures <= 26 + 5  # one each time that the clock has moved on, and a few by the timer
     assert all(fetches[kind] <= 1 + 2 * after.failures for kind in fetches)  # one more try within each attempt
     clock.advance(61)
     passes(verifier, issuer.mint("ada"))
     refuse(verifier, issuer.mint("eve", key=lost))
+    assert watcher.of("recovered") == [{"failures": after.failures}]
+    assert watcher.of("keys_removed") == [{"kids": (lost.kid,)}]
     row.saw("480 of 480 accepted for 3:59:59, then 503; once it was back, 401", fetches)
 
 

@@ -15,6 +15,7 @@ from tests.asgi.kit import Probe, ask, bearer
 from tests.faults.forging import Forger, refuse_all, resident_bytes
 from tests.faults.kit import health, stopwatch
 from tests.faults.table import Row, scenario
+from tests.faults.watching import Watcher
 from tests.remote.asking import settle, unavailable
 from tests.remote.hostile import HeldIssuer
 
@@ -39,7 +40,7 @@ def test_c25_random_kids_cost_nothing_from_another_issuer_and_the_budget_where_t
 
 @scenario("C26")
 def test_c26_one_unknown_kid_costs_one_fetch_in_thirty_seconds_however_often_it_comes(
-    issuer: HeldIssuer, verifier: Verifier, clock: Clock, row: Row
+    issuer: HeldIssuer, verifier: Verifier, clock: Clock, watcher: Watcher, row: Row
 ) -> None:
     token = Forger(issuer).forge("nobody")
     for pause, expected in ((0, 2), (29.5, 2), (1, 3), (29, 3)):
@@ -47,6 +48,8 @@ def test_c26_one_unknown_kid_costs_one_fetch_in_thirty_seconds_however_often_it_
         refuse_all(verifier, repeat(token, 25_000))
         assert issuer.fetches["jwks"] == expected
     assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+    assert watcher.of("unknown_kid") == [{"kid": "nobody", "result": "absent"}] * 2
+    assert verifier.metrics().issuers[0].negative_hits == 100_000 - 2
     row.saw("all 401, one fetch in 30 s", issuer.fetches)
 
 
@@ -159,7 +162,7 @@ def test_c33_a_flood_at_one_issuer_keeps_no_rotation_of_another_waiting(clock: C
 
 @scenario("C34")
 def test_c34_an_unknown_kid_beyond_the_budget_is_a_bad_token_and_no_fault_of_a_healthy_provider(
-    issuer: HeldIssuer, verifier: Verifier, row: Row
+    issuer: HeldIssuer, verifier: Verifier, watcher: Watcher, row: Row
 ) -> None:
     app, forger = OIDCMiddleware(Probe(), verifier=verifier), Forger(issuer)
     answers = [ask(app, headers=bearer(forger.forge(secrets.token_hex(8)))) for _ in range(1_000)]
@@ -167,5 +170,7 @@ def test_c34_an_unknown_kid_beyond_the_budget_is_a_bad_token_and_no_fault_of_a_h
     assert {one.json()["code"] for one in answers} == {"invalid_token"}
     assert issuer.fetches["jwks"] == 3  # two were looked for, 998 were suppressed
     assert (health(verifier).state, health(verifier).failures) == ("fresh", 0)
+    assert watcher.of("refresh_suppressed") == [{"next_try_in": 10.0}]
+    assert verifier.metrics().issuers[0].suppressed == 998
     assert ask(app, headers=bearer(issuer.mint("ada"))).status == 200
     row.saw("998 suppressed, each a 401", issuer.fetches)

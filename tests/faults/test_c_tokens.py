@@ -17,6 +17,7 @@ from tests.asgi.kit import Probe, ask, bearer
 from tests.faults.forging import Forger
 from tests.faults.network import watched
 from tests.faults.table import Row, scenario
+from tests.faults.watching import Watcher
 from tests.remote.asking import refuse, settle
 from tests.remote.hostile import HeldIssuer, HostileServer, answer
 
@@ -29,7 +30,7 @@ def status(app: OIDCMiddleware, token: str) -> int:
 
 @scenario("C28")
 def test_c28_a_kid_that_is_no_short_text_is_refused_in_bounded_memory_and_writes_no_line_of_the_log(
-    issuer: HeldIssuer, verifier: Verifier, caplog: pytest.LogCaptureFixture, row: Row
+    issuer: HeldIssuer, verifier: Verifier, caplog: pytest.LogCaptureFixture, watcher: Watcher, row: Row
 ) -> None:
     """The texts with odd characters are kids all the same: they are looked for, as far as the budget goes."""
     caplog.set_level(logging.DEBUG)
@@ -46,6 +47,7 @@ def test_c28_a_kid_that_is_no_short_text_is_refused_in_bounded_memory_and_writes
     assert issuer.fetches["jwks"] == 3
     said = [record.getMessage() for record in caplog.records if record.name.startswith("oidcbridge")]
     assert "admin logged in" in "".join(said)
+    assert [told["kid"] for told in watcher.of("unknown_kid")] == ["a\x00b", "a\r\nINFO root: admin logged in"]
     assert [line for line in said if not (line.isascii() and line.isprintable() and len(line) < 1000)] == []
     assert status(app, issuer.mint("ada")) == 200
     row.saw("all 401, the log escaped, nothing kept of 1 MB", issuer.fetches)

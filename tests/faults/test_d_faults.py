@@ -22,6 +22,7 @@ from tests.faults.kit import health
 from tests.faults.network import watched
 from tests.faults.outages import accept, fetches_of_ten_minutes
 from tests.faults.table import Row, scenario
+from tests.faults.watching import Watcher
 from tests.remote.asking import settle
 from tests.remote.hostile import HeldIssuer, HostileServer, Request, Script, answer
 from tests.remote.test_tls import Authority
@@ -64,7 +65,7 @@ def showing(context: ssl.SSLContext, another: ssl.SSLContext) -> Iterator[None]:
     context.sni_callback = None
 
 
-def ride_out(verifier: Verifier, issuer: FakeIssuer, clock: Clock, fault: Fault) -> FetchError:
+def ride_out(verifier: Verifier, issuer: FakeIssuer, clock: Clock, fault: Fault, watcher: Watcher) -> FetchError:
     """Known keys go on while ``fault`` lasts, it is tried by the backoff, and all is well afterwards; what it was."""
     settle(verifier)
     clock.advance(301)
@@ -79,6 +80,8 @@ def ride_out(verifier: Verifier, issuer: FakeIssuer, clock: Clock, fault: Fault)
     accept(verifier, issuer)
     settle(verifier)
     assert health(verifier).state == "fresh"
+    assert {told["kind"] for told in watcher.of("fetch_failed")} == {caught.value.kind}
+    assert len(watcher.of("serving_stale")) == len(watcher.of("recovered")) == 1
     return caught.value
 
 
@@ -88,14 +91,19 @@ def at_hostile_server(
     issuer = FakeIssuer(server.url, algorithms=("ES256",), clock=clock)
     server.otherwise = answer(json.dumps(issuer.jwks()).encode())
     uri = f"{server.url.replace('127.0.0.1', host)}/jwks"
-    with issuer.verifier(jwks_uri=uri, fetch=FetchOptions(ca_file=ca_file)) as verifier:
-        return ride_out(verifier, issuer, clock, fault)
+    watcher = Watcher()
+    with issuer.verifier(jwks_uri=uri, fetch=FetchOptions(ca_file=ca_file), observer=watcher) as verifier:
+        return ride_out(verifier, issuer, clock, fault, watcher)
 
 
 def at_refused_port(clock: Clock) -> FetchError:
     issuer = FakeIssuer(url=None, algorithms=("ES256",), clock=clock)
-    with issuer.serve() as server, issuer.verifier(jwks_uri=f"{issuer.issuer_url}/jwks") as verifier:
-        return ride_out(verifier, issuer, clock, stopped(server))
+    watcher = Watcher()
+    with (
+        issuer.serve() as server,
+        issuer.verifier(jwks_uri=f"{issuer.issuer_url}/jwks", observer=watcher) as verifier,
+    ):
+        return ride_out(verifier, issuer, clock, stopped(server), watcher)
 
 
 @scenario("D38")

@@ -7,6 +7,8 @@ import math
 import statistics
 from email.utils import formatdate
 
+import pytest
+
 from oidcbridge import OIDCMiddleware, Verifier
 from oidcbridge.errors import KeysUnavailableError
 from oidcbridge.testing import Clock
@@ -14,6 +16,7 @@ from tests.asgi.kit import Answer, Probe, ask, bearer
 from tests.faults.kit import LOAD, eventually, health, stopwatch
 from tests.faults.outages import accept, fetches_of_ten_minutes
 from tests.faults.table import Row, scenario
+from tests.faults.watching import Watcher
 from tests.remote.asking import refuse, settle, stranger, unavailable
 from tests.remote.hostile import HeldIssuer
 
@@ -52,7 +55,7 @@ def fetches_of_an_outage(status: int, clock: Clock) -> int:
 
 @scenario("D36")
 def test_d36_an_outage_of_five_hours_is_a_503_after_four_and_over_within_a_minute(
-    issuer: HeldIssuer, verifier: Verifier, clock: Clock, row: Row
+    issuer: HeldIssuer, verifier: Verifier, clock: Clock, watcher: Watcher, row: Row
 ) -> None:
     app, known = OIDCMiddleware(Probe(), verifier=verifier), issuer.mint("ada", expires_in=100_000)
 
@@ -68,6 +71,7 @@ def test_d36_an_outage_of_five_hours_is_a_503_after_four_and_over_within_a_minut
         seen.append((one.status, one.header("retry-after"), health(verifier).state))
     assert seen == 23 * [(200, None, "degraded")] + 7 * [(503, "60", "dead")]
     assert issuer.fetches["jwks"] == 1 + 30
+    assert watcher.of("serving_stale", "dead") == [{"budget_left": 4 * HOUR - 600}, {}]
     issuer.status = None
     clock.advance(59)
     assert (ask_as(known).status, ask_as(known).header("retry-after")) == (503, "1")
@@ -75,12 +79,15 @@ def test_d36_an_outage_of_five_hours_is_a_503_after_four_and_over_within_a_minut
     assert ask_as(known).status == 200
     assert ask_as(stranger(issuer)).status == 401
     assert (health(verifier).state, issuer.fetches["jwks"]) == ("fresh", 1 + 30 + 2)
+    assert watcher.of("recovered") == [{"failures": 30}]
+    (numbers,) = verifier.metrics().issuers
+    assert (numbers.failed, numbers.fetched, numbers.stale_served) == (30, 3, 23)
     row.saw("200 for 4 h, then 503 with Retry-After; 200 within 60 s of the return", issuer.fetches)
 
 
 @scenario("D37")
 def test_d37_a_provider_that_asks_for_quiet_has_it_for_five_minutes_at_most(
-    issuer: HeldIssuer, verifier: Verifier, clock: Clock, row: Row
+    issuer: HeldIssuer, verifier: Verifier, clock: Clock, watcher: Watcher, row: Row
 ) -> None:
     ten_years = 10 * 365 * 86_400
     in_two_minutes = formatdate(math.ceil(clock.time()) + 301 + 120, usegmt=True)
@@ -100,6 +107,7 @@ def test_d37_a_provider_that_asks_for_quiet_has_it_for_five_minutes_at_most(
         accept(verifier, issuer)
         settle(verifier)
         assert (health(verifier).state, issuer.fetches["jwks"]) == ("fresh", before + 2)
+        assert watcher.of("fetch_failed")[-1]["next_try_in"] == pytest.approx(quiet + 0.5, abs=0.5)
     row.saw("no fetch for 120 s, for 300 s where ten years were asked", issuer.fetches)
 
 

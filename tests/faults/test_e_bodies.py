@@ -17,6 +17,7 @@ from tests.faults.kit import health
 from tests.faults.odd_keys import LONG_AGO, NOT_OBJECTS, refuse_all, strange, weak
 from tests.faults.table import Row, scenario
 from tests.faults.turncoat import STALE, Turncoat, accepts, case, key_set, recovers, survives, turncoat
+from tests.faults.watching import Watcher
 from tests.remote.asking import refuse, settle, stranger, unavailable
 from tests.remote.hostile import HeldIssuer, answer
 
@@ -66,11 +67,11 @@ def test_e44_the_old_keys_survive_every_body_that_is_no_key_set(provider: Turnco
 
 @scenario("E45")
 def test_e45_a_set_without_usable_keys_changes_nothing_and_those_who_ask_on_are_not_listened_to(
-    provider: Turncoat, row: Row, caplog: pytest.LogCaptureFixture
+    provider: Turncoat, watcher: Watcher, row: Row, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong_use = merge(provider.forged.public_jwk(), {"use": "enc"})
     issuer, bodies = provider.issuer, [key_set(), key_set({"kty": "RSA"}, 7, None), key_set(wrong_use)]
-    with issuer.verifier() as verifier:
+    with issuer.verifier(observer=watcher) as verifier:
         settle(verifier)
         for body in bodies:
             survives(provider, verifier, answer(body))
@@ -84,45 +85,61 @@ def test_e45_a_set_without_usable_keys_changes_nothing_and_those_who_ask_on_are_
             assert provider.fetches["jwks"] == before + 1
             recovers(provider, verifier, after=STALE)
     assert caplog.text.count("no usable signing key") == 2 * len(bodies)
+    assert [told["kind"] for told in watcher.of("fetch_failed")] == ["keys_unavailable"] * 2 * len(bodies)
     row.saw("update rejected and logged; 1,001 unknown kids then: 503, one fetch", provider.fetches)
 
 
 @scenario("E46")
-def test_e46_strange_keys_take_none_of_the_others_down(issuer: HeldIssuer, row: Row) -> None:
+def test_e46_strange_keys_take_none_of_the_others_down(
+    issuer: HeldIssuer, clock: Clock, watcher: Watcher, row: Row
+) -> None:
     issuer.rotate("RS256")
     odd_keys = strange()
     odd_entries = [*NOT_OBJECTS, *(odd_key.entry for odd_key in odd_keys.values())]
     issuer.jwks_override = key_set(*odd_entries, *issuer.jwks()["keys"])  # type: ignore[misc]
-    with issuer.verifier() as verifier:
+    with issuer.verifier(observer=watcher) as verifier:
         for alg in ("ES256", "RS256"):
             assert verifier.verify_now(issuer.mint("ada", alg=alg)).user_id == "ada"
         assert health(verifier).keys == 2
         refuse_all(verifier, issuer, odd_keys)
-    assert issuer.fetches == {"discovery": 1, "jwks": 1, "token": 0}
+        assert issuer.fetches == {"discovery": 1, "jwks": 1, "token": 0}
+        clock.advance(STALE)
+        settle(verifier)
+    assert len(watcher.of("key_skipped")) == len(odd_entries), "each is told once, not at every refresh"
+    assert {odd.signer.kid for odd in odd_keys.values()} <= {told["kid"] for told in watcher.of("key_skipped")}
     row.saw(f"{len(odd_entries)} entries skipped, both good keys used", issuer.fetches)
 
 
 @scenario("E47")
 def test_e47_a_symmetric_key_is_never_used_and_a_private_one_is_an_alarm(
-    issuer: HeldIssuer, row: Row, caplog: pytest.LogCaptureFixture
+    issuer: HeldIssuer, clock: Clock, row: Row, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Published before the first fetch, and beside a good key that is known and stays as it is."""
     caplog.set_level(logging.DEBUG)
     secret, leaked = FakeKey.generate("HS256"), [FakeKey.generate(alg) for alg in ("ES256", "RS256", "EdDSA")]
     entries = [(key, dict(key.private_key.as_dict(private=True))) for key in (secret, *leaked)]
-    for key, members in entries:
-        issuer.publish({**members, "kid": key.kid, "alg": key.alg, "use": "sig"})
-    with issuer.verifier() as verifier:
-        accepts(verifier, issuer)
-        assert health(verifier).keys == 1
-        refuse(verifier, issuer.mint("eve", key=secret), AlgorithmNotAllowedError)
-        for key in leaked:
-            refuse(verifier, issuer.mint("eve", key=key, issued_ago=LONG_AGO), KeyNotFoundError)
-    assert issuer.fetches == {"discovery": 1, "jwks": 1, "token": 0}
+    early, late = Watcher(), Watcher()
+    with issuer.verifier(observer=early) as warm, issuer.verifier(observer=late) as cold:
+        accepts(warm, issuer)
+        for key, members in entries:
+            issuer.publish({**members, "kid": key.kid, "alg": key.alg, "use": "sig"})
+        for _ in range(3):  # told once, and not at every refresh
+            clock.advance(STALE)
+            for verifier, watcher in ((warm, early), (cold, late)):
+                settle(verifier)
+                assert [told["kid"] for told in watcher.of("private_key_published")] == [key.kid for key, _ in entries]
+                assert len(watcher.of("key_skipped")) == len(entries)
+                assert (health(verifier).keys, verifier.metrics().issuers[0].generation) == (1, 1)
+                accepts(verifier, issuer)
+                refuse(verifier, issuer.mint("eve", key=secret), AlgorithmNotAllowedError)
+                for key in leaked:
+                    refuse(verifier, issuer.mint("eve", key=key, issued_ago=LONG_AGO), KeyNotFoundError)
+    assert issuer.fetches == {"discovery": 2, "jwks": 1 + 2 * 3, "token": 0}
     alarms = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
-    for (key, members), alarm in zip(entries, alarms, strict=True):
+    for (key, members), alarm in zip(2 * entries, alarms, strict=True):
         assert key.kid in alarm
         assert not any(str(members[name]) in caplog.text for name in ("d", "k", "p") if name in members)
-    row.saw("HS256 refused, private keys unused, one alarm each", issuer.fetches)
+    row.saw("HS256 refused, private keys unused, one alarm each, also beside unchanged keys", issuer.fetches)
 
 
 @scenario("E48")

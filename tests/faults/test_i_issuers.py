@@ -13,6 +13,7 @@ from oidcbridge.testing import Clock, FakeKey
 from tests.faults.kit import health
 from tests.faults.table import Row, scenario
 from tests.faults.turncoat import LONGEST_BACKOFF, OPENID, STALE, Turncoat, accepts, case, key_set, turncoat
+from tests.faults.watching import Watcher
 from tests.remote.asking import refuse, settle, unavailable
 from tests.remote.hostile import HeldIssuer, HostileServer, Script, answer
 
@@ -71,7 +72,8 @@ def goes_on_without_discovery(provider: Turncoat, verifier: Verifier) -> None:
 
 def heals_after_a_move(clock: Clock, old_answer: Script, *, failures: int) -> None:
     """The old address answers so; the document, which is fresh, is read again after that many failures."""
-    with turncoat(clock) as provider, provider.issuer.verifier() as verifier:
+    watcher = Watcher()
+    with turncoat(clock) as provider, provider.issuer.verifier(observer=watcher) as verifier:
         settle(verifier)
         old_key = provider.replace_keys()
         provider.describe(jwks_uri=f"{provider.server.url}/moved")
@@ -87,6 +89,7 @@ def heals_after_a_move(clock: Clock, old_answer: Script, *, failures: int) -> No
         settle(verifier)
         accepts(verifier, provider.issuer)
         assert provider.fetches == {"discovery": 2, "jwks": 1 + failures, "/moved": 1}
+        assert watcher.of("discovery_changed") == [{"jwks_uri": f"{provider.server.url}/moved"}]
 
 
 def no_documents(provider: Turncoat, elsewhere: str) -> dict[str, bytes]:

@@ -68,7 +68,7 @@ def fall_into_and_out_of_every_state(issuer: HeldIssuer, clock: Clock, verifier:
     verifier.verify_now(issuer.mint())
     seen.expect("degraded", usable=True, keys=1, age=600.0, stale_budget_left=4 * HOUR - 600, failures=1, **down)
     clock.advance(4 * HOUR - 600)
-    seen.expect("expired", usable=True, keys=1, age=4 * HOUR, stale_budget_left=0.0, failures=1)
+    seen.expect("expired", usable=False, keys=1, age=4 * HOUR, stale_budget_left=0.0, failures=1)
     unavailable(verifier, issuer.mint())
     seen.expect("dead", usable=False, keys=1, age=4 * HOUR, stale_budget_left=0.0, failures=2, **down)
     clock.advance(300)
