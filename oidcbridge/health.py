@@ -35,7 +35,7 @@ def health_of(keys: RemoteKeySet, now: Instant, *, dynamic: bool = False) -> Iss
     count = len(snapshot.key_set.keys) if snapshot else 0
     failing = keys.attempts.failures > 0
     age = snapshot.fetched.age(now) if snapshot else None
-    # EXPIRED past the bound, in a backoff: nobody is asked just now, and nothing is served.
+    # EXPIRED past the bound after a failure: nothing is served before the provider has answered.
     too_old = failing and age is not None and snapshot is not None and age >= snapshot.lifetime.max_stale
     return IssuerHealth(
         issuer=keys.name,

@@ -60,6 +60,7 @@ class Upkeep:
         self.attempts = Attempts()
         self._backoff = Backoff(options)
         self._flight: Flight | None = None
+        self._is_looking = False  # whether that one asks the store alone
         self._started = 0
         self._used = -math.inf
         self._timer = Timer(self._ring)
@@ -100,7 +101,7 @@ class Upkeep:
         """Fetch now, whatever the budgets say. False: it had begun before, and may not show what has happened since."""
         self._used = self._clock.monotonic()
         with self._lock:
-            is_ours = self._flight is None
+            is_ours = self._flight is None or self._is_looking
             return self._fly(FORCED), is_ours
 
     def pause(self) -> None:
@@ -157,12 +158,16 @@ class Upkeep:
         return self._fly(LOOK)
 
     def _fly(self, wish: Wish = RENEW) -> Flight:
-        """The fetch under way, or a new one: it has landed where none could be started. The lock is held."""
-        if self._flight is not None:
+        """The fetch under way, or a new one: it has landed where none could be started. The lock is held.
+
+        A look into the store does for nobody who wants the provider asked: a fetch begins beside it.
+        """
+        is_look = wish.why == "look"
+        if self._flight is not None and (is_look or not self._is_looking):
             return self._flight
         self._started += 1
         flight, number = Flight(), self._started
-        self._flight = flight
+        self._flight, self._is_looking = flight, is_look
         try:
             refresher().run(lambda: self._bring(wish, flight, number), in_slot=False)
         except CANNOT_START as reason:
@@ -181,32 +186,38 @@ class Upkeep:
         except ProviderError as failure:
             error = failure
         except (NothingNewError, SuppressedError) as nothing:
-            self._brought_nothing(wish, suppressed=isinstance(nothing, SuppressedError))
+            self._brought_nothing(flight, suppressed=isinstance(nothing, SuppressedError))
             flight.land(None)
         except asyncio.CancelledError:  # the refresher was stopped, which says nothing about the provider
-            errand.fetched = self._flight = None
+            errand.fetched = None
+            self._end(flight)
             flight.land(error)
             raise
         else:
-            self._succeeded(wish, snapshot)
+            self._succeeded(wish, flight, snapshot)
             flight.land(None)
         finally:
             # Also where something unforeseen comes through: nobody waits for ever, and the loop logs it.
             if not flight.done:
-                self._failed(error, begun)
+                self._failed(flight, error, begun)
                 flight.land(error)
             await self._origin.finish(errand)
 
-    def _succeeded(self, wish: Wish, snapshot: Snapshot) -> None:
+    def _end(self, flight: Flight) -> None:
+        if self._flight is flight:  # else another has begun beside it
+            self._flight = None
+
+    def _succeeded(self, wish: Wish, flight: Flight, snapshot: Snapshot) -> None:
         now = Instant.now(self._clock)
         with self._lock:
             before, self._denied = self.snapshot, self._denied.as_seen_in(snapshot.key_set)
             key_set = snapshot.key_set.without(self._denied)
             is_change = before is None or before.key_set.fingerprints != key_set.fingerprints
-            generation = snapshot.generation + is_change
+            generation = (before.generation if before else 0) + is_change
             after = self.snapshot = replace(snapshot, key_set=key_set, generation=generation)
             recovered, self.attempts = self._backoff.succeeded(), Attempts()
-            self.last_error = self._flight = None
+            self.last_error = None
+            self._end(flight)
             if is_change:
                 self._budget.forget_absent()
             self._timer.set(max(0.0, after.refresh_after() - after.fetched.age(now)))
@@ -214,19 +225,19 @@ class Upkeep:
         if wish.why == "unknown_kid" and wish.alg:
             self.report.looked_for(wish.kid, found=bool(key_set.candidates(wish.kid, wish.alg)))
 
-    def _brought_nothing(self, wish: Wish, *, suppressed: bool) -> None:
+    def _brought_nothing(self, flight: Flight, *, suppressed: bool) -> None:
         """Nobody was asked. Where others have spent the budget that we share, what is left of ours counts no more."""
         now = Instant.now(self._clock)
         with self._lock:
-            self._flight = None
+            self._end(flight)
             if suppressed:
                 self._budget.drain(now.monotonic)
                 self._process_budget.give_back(self.name)
                 self._suppress(now)
 
-    def _failed(self, error: ProviderError, begun: Instant) -> None:
+    def _failed(self, flight: Flight, error: ProviderError, begun: Instant) -> None:
         with self._lock:
-            self._flight = None
+            self._end(flight)
             self._count_failure(error, begun)
             self._origin.failed(error, self.attempts.failures)
 
