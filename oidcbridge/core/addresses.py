@@ -52,6 +52,8 @@ def is_public(number: Address) -> bool:
     """Whether the address is a globally routable unicast one."""
     if isinstance(number, IPv6Address) and number not in _GLOBAL_UNICAST:
         return False
+    if isinstance(number, IPv6Address) and int(number) >> 32 & 0xFDFFFFFF == 0x5EFE:
+        return False  # ISATAP carries an IPv4 address in any prefix (RFC 5214 section 6.1)
     return number.is_global and not number.is_multicast and not any(number in network for network in _NOT_PUBLIC)
 
 

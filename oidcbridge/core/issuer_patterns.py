@@ -60,7 +60,8 @@ def parse_issuer_pattern(pattern: str, *, allow_http: bool) -> IssuerPattern:
             f"DynamicIssuers(allow={pattern!r}): a placeholder stands for a whole label of the host or a whole segment"
             f" of the path; write {_EXAMPLE}"
         )
-    if any(map(_PLACEHOLDER.fullmatch, labels)) and (len(labels) < 3 or any(map(_PLACEHOLDER.search, labels[-2:]))):
+    is_open = len(labels) < 3 or any(map(_PLACEHOLDER.search, labels[-2:])) or labels[-1].partition(":")[0].isdigit()
+    if any(map(_PLACEHOLDER.fullmatch, labels)) and is_open:
         raise ConfigurationError(
             f"DynamicIssuers(allow={pattern!r}) would allow domains of anybody; at least the last two labels of the"
             f" host are written out: {_EXAMPLE}"
@@ -84,9 +85,14 @@ def is_issuer_text(text: str) -> bool:
         return False
     try:
         parts = urlsplit(text)
-        return bool(parts.hostname) and parts.port != 0
+        return _is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_host(host: str) -> bool:
+    """An address in brackets, or labels of 1 to 63 characters (RFC 1035 section 2.3.4); none may be empty."""
+    return ":" in host or all(1 <= len(label) <= 63 for label in host.split("."))
 
 
 def name_from(issuer: str) -> str:

@@ -116,11 +116,19 @@ class Door:
                 name = _name(question)
                 if name is None or issuer.settings.mapping.user_id_prefix != f"{name}:":
                     return False
+                keys.allowed = now
+        if keys.is_past_its_leave(now):  # it is asked anew, and waited for
+            return False
         if keys.question is None and now - keys.decided >= self._settings.fetch.max_age:
-            keys.decided = now
-            with suppress(UnknownIssuerError):  # too many wait: later
+            with suppress(UnknownIssuerError):  # too many wait: the next request tries again
                 keys.question = self._rule.ask(keys.name)
+                keys.decided = now
         return True
+
+    @property
+    def may_change_its_mind(self) -> bool:
+        """Whether the rule is a function."""
+        return isinstance(self._rule, Admission)
 
     def could_let_in(self, issuer: str) -> bool:
         """Whether the rule could let ``issuer`` in, without asking anybody."""

@@ -11,17 +11,26 @@ tenant waits a moment; when the budget is spent, new ones are refused, and those
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Generator
 from dataclasses import replace
+from typing import NoReturn
 
 from oidcbridge.core.freshness import UnknownKidBudget
 from oidcbridge.core.keys import DeniedKeys
 from oidcbridge.core.token import UnverifiedToken
-from oidcbridge.errors import ConfigurationError, KeysUnavailableError, UnknownIssuerError
+from oidcbridge.errors import (
+    ConfigurationError,
+    DiscoveryError,
+    KeysUnavailableError,
+    ProviderError,
+    UnknownIssuerError,
+)
 from oidcbridge.issuers.at_work import Workshop
 from oidcbridge.issuers.door import Door
 from oidcbridge.issuers.tenant_keys import TenantKeySet
+from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.remote.flight import Flight
 from oidcbridge.settings import DynamicSettings, IssuerSettings
 from oidcbridge.verification import IssuerAtWork, Wait
@@ -98,10 +107,28 @@ class Tenants:
     def _known_new(self, issuer: str) -> IssuerAtWork | None:
         """One that waits for its first good token; not for ever on one answer of the rule. The lock is held."""
         found = self._new.pop(issuer, None)
-        if found is None or self._clock.monotonic() - _keys_of(found).decided >= self._settings.fetch.max_age:
+        if found is None:
+            return None
+        keys, now = _keys_of(found), self._clock.monotonic()
+        if now - keys.decided >= self._settings.fetch.max_age:
+            self._drop(issuer, found)
             return None
         self._new[issuer] = found
+        if keys.would_ask() and _is_none(keys.last_error):
+            self._charge(now)
         return found
+
+    def _charge(self, now: float) -> None:
+        """Asking once more for an issuer that has shown no keys yet is paid for. The lock is held."""
+        if self._vain.next_refill(now) > 0:
+            self._suppress(now)
+        self._vain.take(now)
+
+    def _suppress(self, now: float) -> NoReturn:
+        message = "too many issuers were looked for in vain; no new one is, for the moment"
+        if self._settings.fetch.on_suppressed == "503":
+            raise KeysUnavailableError(message, retry_after=math.ceil(self._vain.next_refill(now)) or 1)
+        raise UnknownIssuerError(message)
 
     def _is_idle(self, keys: TenantKeySet) -> bool:
         return self._clock.boottime() - keys.used >= IDLE_SECONDS
@@ -118,7 +145,7 @@ class Tenants:
             now = self._clock.monotonic()
             self._end_searches(now)
             if self._vain.next_refill(now) > 0:
-                raise UnknownIssuerError("too many issuers were looked for in vain; no new one is, for the moment")
+                self._suppress(now)
             if len(self._searches) >= MAX_SEARCHES:
                 # Each in turn: those who wait are woken a few at a time.
                 first = next(iter(self._searches))
@@ -139,9 +166,11 @@ class Tenants:
         added = self._workshop.put_to_work(settings, self._settings.fetch, kind=TenantKeySet)
         keys = _keys_of(added)
         keys.adopt(self._denied.get(issuer, DeniedKeys()))
-        keys.used, keys.decided = self._clock.boottime(), now
+        keys.used, keys.decided, keys.allowed = self._clock.boottime(), now, now
+        keys.is_asked_about = self._door.may_change_its_mind
         if len(self._new) >= MAX_NEW:
-            del self._new[next(iter(self._new))]
+            oldest = next(iter(self._new))
+            self._drop(oldest, self._new.pop(oldest))
             self._vain.take(now)  # it was fetched for, and no token of it was good
         self._new[issuer] = added
         fetch = keys.ask()
@@ -154,8 +183,7 @@ class Tenants:
         for issuer, search in list(self._searches.items()):
             if search.fetch.done and (search.left or now >= search.give_up):
                 del self._searches[issuer]
-                metadata = search.found.metadata
-                if search.fetch.error is not None and (metadata is None or metadata.current is None):
+                if _is_none(search.fetch.error):
                     self._vain.take(now)
                 search.end.land(None)
 
@@ -172,21 +200,21 @@ class Tenants:
     def confirm(self, issuer: IssuerAtWork) -> None:
         """A token of ``issuer`` was good: it gets its place."""
         keys, url = issuer.keys, issuer.settings.issuer_url
-        if not isinstance(keys, TenantKeySet) or keys.resident or keys.retired or url is None:
+        if not isinstance(keys, TenantKeySet) or keys.is_trusted or keys.retired or url is None:
             return
         with self._lock:
             self._new.pop(url, None)
             placed = self._in_place.get(url)
             if placed is not None:
                 if placed.keys is not keys:  # another request was first, with keys of its own
-                    keys.retire()
+                    self._drop(url, issuer)
                 return
             for old, found in list(self._in_place.items()):
                 if self._is_idle(_keys_of(found)):
                     self._retire(old, found)
             if len(self._in_place) >= self._settings.max_issuers:
                 self._retire(*min(self._in_place.items(), key=lambda item: _keys_of(item[1]).used))
-            keys.resident = True
+            keys.is_trusted = True
             self._in_place[url] = issuer
             for kid in self._denied.get(url, DeniedKeys()).kids:  # perhaps denied since it was added
                 keys.deny(kid)
@@ -195,9 +223,14 @@ class Tenants:
         """The lock is held."""
         if self._in_place.get(issuer) is found:
             del self._in_place[issuer]
+        self._drop(issuer, found)
+
+    def _drop(self, issuer: str, found: IssuerAtWork) -> None:
+        """It leaves; what was denied stays so. The lock is held."""
         denied = _keys_of(found).retire()
         if denied.kids:
-            self._denied[issuer] = denied
+            before = self._denied.get(issuer, DeniedKeys())
+            self._denied[issuer] = DeniedKeys(before.kids | denied.kids, before.thumbprints | denied.thumbprints)
         if found.metadata is not None:
             found.metadata.current = found.metadata.for_browsers = None
 
@@ -228,6 +261,14 @@ class Tenants:
         """After a fork: who has a place keeps it; what was being looked for in the parent is the parent's."""
         self._start()
         self._door.start_anew_in_child()
+
+
+def _is_none(error: ProviderError | None) -> bool:
+    """Whether ``error`` says that there is no such issuer, and not that it cannot be asked now."""
+    cause = error.__cause__ if error is not None else None
+    if isinstance(cause, FetchError):
+        return cause.status in (404, 410) or cause.kind in ("dns", "address")
+    return isinstance(error, DiscoveryError)  # a document, and it is another issuer's or nobody's
 
 
 def _keys_of(issuer: IssuerAtWork) -> TenantKeySet:

@@ -21,10 +21,12 @@ from oidcbridge.remote.wish import Wish
 class Errand:
     """Brings keys newer than ``before``, as ``wish`` says."""
 
-    def __init__(self, wish: Wish, number: int, before: Snapshot | None) -> None:
+    def __init__(self, wish: Wish, number: int, before: Snapshot | None, *, is_trusted: bool = True) -> None:
         self.wish = wish
         self.number = number
         self.before = before
+        self.is_trusted = is_trusted
+        """Whether its issuer is written down, or a good token of it has come: others get nothing to keep."""
         self.lead: Lead | None = None
         self.fetched: Snapshot | None = None
         """What the provider was asked for, to be shared."""

@@ -43,7 +43,8 @@ class Observation:
         try:
             threading.Thread(target=self._deliver, name="oidcbridge-observer", daemon=True).start()
         except RuntimeError as error:  # no thread to be had: the next event brings this one along
-            self._delivering = False
+            with self._lock:
+                self._delivering = False
             logger.warning("the observer is not told for now: %s", error)
 
     def _deliver(self) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 logger = logging.getLogger("oidcbridge.keys")
 
 MAX_CONCURRENT_FETCHES = 16
+MAX_FETCHES_FOR_STRANGERS = 6
 #: What starting work raises where the machine has no thread or descriptor left, or the interpreter is ending.
 CANNOT_START = (RuntimeError, OSError)
 Job = Callable[[], Coroutine[Any, Any, None]]
@@ -57,6 +58,10 @@ class _Loop(asyncio.SelectorEventLoop):
                 outcome = socket.getaddrinfo(host, port, **options)
             except OSError as error:
                 outcome = error
+            except UnicodeError as error:  # the IDNA codec's word for a label that is empty or too long
+                outcome = socket.gaierror(
+                    socket.EAI_NONAME, f"no name that could be looked up ({type(error).__name__})"
+                )
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 self.call_soon_threadsafe(_settle, future, outcome)
 
@@ -84,6 +89,7 @@ class Refresher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
+        self._strangers_slots = asyncio.Semaphore(MAX_FETCHES_FOR_STRANGERS)
         self._tasks: set[asyncio.Task[None]] = set()  # a loop itself holds tasks weakly
 
     def run(self, job: Job, *, in_slot: bool = True) -> None:
@@ -94,9 +100,13 @@ class Refresher:
         """
         self._running_loop().call_soon_threadsafe(self._start, job if not in_slot else lambda: self._in_slot(job))
 
-    def slot(self) -> asyncio.Semaphore:
-        """One of the 16, to be held while a provider is asked."""
-        return self._slots
+    def slot(self, *, for_stranger: bool = False) -> asyncio.Semaphore:
+        """One of the 16, to be held while a provider is asked.
+
+        ``for_stranger``: one of six apart, for issuers that nobody has written down and no good token has come from. If
+        they hang, the others do not notice.
+        """
+        return self._strangers_slots if for_stranger else self._slots
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` on the background loop in ``delay`` seconds. Raises like `run`."""
@@ -123,7 +133,9 @@ class Refresher:
                     raise
                 # Kept only now: a loop that nobody runs would take every later job, and end none.
                 self._loop, self._thread = loop, thread
-                self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)  # bound to the loop that first waits for it
+                # Each bound to the loop that first waits for it.
+                self._slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
+                self._strangers_slots = asyncio.Semaphore(MAX_FETCHES_FOR_STRANGERS)
             return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:

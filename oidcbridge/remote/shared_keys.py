@@ -87,7 +87,7 @@ class SharedKeys:
         pause = _LOOK_EVERY
         while True:
             found = await self._look(errand)
-            if found is not None or errand.wish.why == "look":
+            if found is not None or errand.wish.why == "look" or not errand.is_trusted:
                 return found
             errand.lead = await self._call(self._store.lead(self._issuer, seconds=3 * self._options.deadline))
             if errand.lead is not None:

@@ -34,6 +34,9 @@ _LOOK_EVERY = 1.0  # seconds between looks into the store while the provider has
 class Upkeep:
     """Every method may be called from any thread and never blocks on the network."""
 
+    is_trusted = True
+    """Whether the issuer is written down, or else a token of it was good before."""
+
     def __init__(
         self,
         name: str,
@@ -179,7 +182,7 @@ class Upkeep:
 
     async def _bring(self, wish: Wish, flight: Flight, number: int) -> None:
         begun = Instant.now(self._clock)
-        errand = Errand(wish, number, self.snapshot)
+        errand = Errand(wish, number, self.snapshot, is_trusted=self.is_trusted)
         error: ProviderError = KeysUnavailableError("the fetch was broken off")
         try:
             snapshot = await self._origin.bring(errand)

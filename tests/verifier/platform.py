@@ -42,6 +42,9 @@ class Platform:
         claims = {"iss": f"{ORIGIN}/tenants/{tenant}", **options.pop("claims", {})}  # type: ignore[dict-item]
         return self._signer.mint(subject, claims=claims, **options)  # type: ignore[arg-type]
 
+    def issuer_of(self, tenant: str) -> str:
+        return f"{ORIGIN}/tenants/{tenant}"
+
     def key_name(self) -> str:
         return str(self._signer.jwks()["keys"][0]["kid"])  # type: ignore[index]
 
