@@ -153,9 +153,10 @@ class DynamicIssuers(_OfOneIssuer):
 
     Or ``allow`` is a function of the issuer. It is called in a thread of ours, so it may ask a database; a request
     waits for it, and for the keys, ``fetch.request_wait`` seconds in all, and is answered 503 where that is not enough
-    or the function raises. It returns the tenant's name (one for each issuer), True for a name made of the issuer, or
-    False or None for a stranger. About an issuer in use it is asked again after ``fetch.max_age`` seconds, while
-    requests go on.
+    or the function raises. It returns the tenant's name, True for a name made of the issuer, or False or None for a
+    stranger. Two issuers of one name would share their users: that no two have the same is the function's to see to.
+    About an issuer in use it is asked again after ``fetch.max_age`` seconds, while requests go on; one that it has not
+    let in again for ``fetch.max_stale`` seconds waits for its answer.
 
     ``max_issuers``: how many are kept; the one that was not used for longest leaves first.
 
