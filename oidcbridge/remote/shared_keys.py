@@ -182,6 +182,11 @@ class SharedKeys:
                 return await answer
         except KeyStoreError:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():  # it is we who are to end
+                raise
+            raise KeyStoreError("the key store's own work was cancelled") from None
         except TimeoutError:
             raise KeyStoreError(f"the key store did not answer in {_CALL_SECONDS:.0f} s") from None
         except Exception as error:  # noqa: BLE001 - a boundary: their code may raise anything, and say anything with it

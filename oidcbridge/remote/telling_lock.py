@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 
 
 class TellingLock:
@@ -29,5 +30,6 @@ class TellingLock:
         if reports:
             self._later = []
         self._lock.release()
-        for report in reports:
-            report()
+        with ExitStack() as stack:  # all of them, though one raises
+            for report in reversed(reports):
+                stack.callback(report)

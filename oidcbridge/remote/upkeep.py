@@ -190,25 +190,26 @@ class Upkeep:
             error = failure
         except (NothingNewError, SuppressedError) as nothing:
             self._brought_nothing(flight, suppressed=isinstance(nothing, SuppressedError))
-            flight.land(None)
         except asyncio.CancelledError:  # the refresher was stopped, which says nothing about the provider
             errand.fetched = None
-            self._end(flight)
-            flight.land(error)
+            with self._lock:
+                self._end(flight, error)
             raise
         else:
             self._succeeded(wish, flight, snapshot)
-            flight.land(None)
         finally:
             # Also where something unforeseen comes through: nobody waits for ever, and the loop logs it.
-            if not flight.done:
-                self._failed(flight, error, begun)
-                flight.land(error)
-            await self._origin.finish(errand)
+            try:
+                if not flight.done:
+                    self._failed(flight, error, begun)
+            finally:
+                await self._origin.finish(errand)
 
-    def _end(self, flight: Flight) -> None:
+    def _end(self, flight: Flight, error: ProviderError | None) -> None:
+        """Those who wait go on as soon as the lock, which is held, is free; whatever the reports do that follow."""
         if self._flight is flight:  # else another has begun beside it
             self._flight = None
+        self._lock.later(lambda: flight.land(error))
 
     def _succeeded(self, wish: Wish, flight: Flight, snapshot: Snapshot) -> None:
         now = Instant.now(self._clock)
@@ -220,7 +221,7 @@ class Upkeep:
             after = self.snapshot = replace(snapshot, key_set=key_set, generation=generation)
             recovered, self.attempts = self._backoff.succeeded(), Attempts()
             self.last_error = None
-            self._end(flight)
+            self._end(flight, None)
             if is_change:
                 self._budget.forget_absent()
             self._timer.set(max(0.0, after.refresh_after() - after.fetched.age(now)))
@@ -232,7 +233,7 @@ class Upkeep:
         """Nobody was asked. Where others have spent the budget that we share, what is left of ours counts no more."""
         now = Instant.now(self._clock)
         with self._lock:
-            self._end(flight)
+            self._end(flight, None)
             if suppressed:
                 self._budget.drain(now.monotonic)
                 self._process_budget.give_back(self.name)
@@ -240,7 +241,7 @@ class Upkeep:
 
     def _failed(self, flight: Flight, error: ProviderError, begun: Instant) -> None:
         with self._lock:
-            self._end(flight)
+            self._end(flight, error)
             self._count_failure(error, begun)
             self._origin.failed(error, self.attempts.failures)
 

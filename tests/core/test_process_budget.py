@@ -44,3 +44,20 @@ def test_no_ten_seconds_ever_see_more_than_twenty_and_whoever_waits_gets_one(ask
         if took:
             spent.append(now)
         assert sum(now - moment < 10.0 for moment in spent) <= 20
+
+
+def test_what_was_given_back_can_be_spent_again_by_its_issuer_and_only_that() -> None:
+    budget = ProcessBudget()
+    for number in range(20):
+        budget.take(f"issuer {number}", 0.0)
+    budget.give_back("somebody who took nothing")
+    assert not budget.take("another", 1.0)
+    budget.give_back("issuer 3")
+    assert budget.take("another", 1.0)
+    assert not budget.take("one too many", 1.0)
+
+
+def test_giving_back_where_nothing_was_taken_changes_nothing() -> None:
+    budget = ProcessBudget()
+    budget.give_back("anybody")
+    assert budget.take("anybody", 0.0)

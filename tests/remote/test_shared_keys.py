@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from oidcbridge import Event, FetchOptions, Verifier
-from oidcbridge.errors import KeyNotFoundError, KeyStoreError, KeysUnavailableError
-from oidcbridge.stores import FileKeyStore
+from oidcbridge import FetchOptions, Verifier
+from oidcbridge.core import policy
+from oidcbridge.errors import KeyNotFoundError, KeysUnavailableError
 from oidcbridge.testing import Clock
 from tests.remote.asking import refuse, settle, stranger, unavailable
 from tests.remote.hostile import PATIENCE, HeldIssuer
 
-Hire = Callable[[], Verifier]
+Hire = Callable[..., Verifier]
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def hire(issuer: HeldIssuer, tmp_path: Path) -> Iterator[Hire]:
     """Makes one more worker: a verifier with a store of its own over the directory that all share."""
     workers: list[Verifier] = []
 
-    def hire() -> Verifier:
-        workers.append(issuer.verifier(key_store=tmp_path / "keys"))
+    def hire(**options: Any) -> Verifier:
+        workers.append(issuer.verifier(key_store=tmp_path / "keys", **options))
         return workers[-1]
 
     yield hire
@@ -174,59 +175,115 @@ def test_a_key_denied_here_stays_denied_though_the_store_brings_it(issuer: HeldI
         careful.verify_now(token)
 
 
-class BrokenStore(FileKeyStore):
-    """Fails in the methods that are named, as an unreachable server would."""
+class FastClock(policy.Clock):
+    """The wall clock of another host: ahead of ``clock`` by less than the minute that is forgiven."""
 
-    def __init__(self, directory: Path, *failing: str) -> None:
-        super().__init__(directory)
-        self.failing = set(failing)
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
 
-    async def load(self, issuer: str) -> bytes | None:
-        self._fail("load")
-        return await super().load(issuer)
+    def time(self) -> float:
+        return self._clock.time() + 40.0
 
-    async def save(self, issuer: str, entry: bytes, *, seconds: float) -> None:
-        self._fail("save")
-        await super().save(issuer, entry, seconds=seconds)
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
 
-    async def spend(self, issuer: str, *, burst: int, interval: float) -> bool:
-        self._fail("spend")
-        return await super().spend(issuer, burst=burst, interval=interval)
-
-    def _fail(self, name: str) -> None:
-        if name in self.failing:
-            raise KeyStoreError("the store is out of order")
+    def boottime(self) -> float:
+        return self._clock.boottime()
 
 
-@pytest.mark.parametrize("failing", ["load", "save", "spend"])
-def test_a_store_that_fails_fails_no_request_and_is_said_once(
-    issuer: HeldIssuer, tmp_path: Path, caplog: pytest.LogCaptureFixture, failing: str
+@pytest.fixture
+def two_hosts(hire: Hire, clock: Clock) -> tuple[Verifier, Verifier]:
+    """One whose clock is right, and one whose clock is fast and whose entry, dated in the future, lies in the store."""
+    here, there = hire(), hire(clock=FastClock(clock))
+    settle(here)
+    settle(there)
+    clock.advance(200)
+    asyncio.run(there.refresh(force=True))
+    return here, there
+
+
+def test_what_a_host_with_a_fast_clock_saved_before_does_not_bring_back_a_key_that_a_forced_refresh_removed(
+    issuer: HeldIssuer, two_hosts: tuple[Verifier, Verifier], clock: Clock
 ) -> None:
-    events: list[Event] = []
-    store = BrokenStore(tmp_path / "keys", failing)
-    with issuer.verifier(key_store=store, observer=events.append) as verifier:
-        with caplog.at_level(logging.WARNING, "oidcbridge.keys"):
-            assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
-            issuer.rotate()
-            assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
-            issuer.rotate()
-            assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
-        refuse(verifier, stranger(issuer))
-    assert issuer.fetches["jwks"] == 3, "each worker has its own budget then"
-    assert [record.getMessage() for record in caplog.records if "store" in record.getMessage()] == [
-        f"{issuer.issuer_url}: key store: the store is out of order"
-    ]
+    here, _there = two_hosts
+    stolen = issuer.mint("thief", expires_in=5000)
+    clock.advance(5)
+    issuer.rotate()
+    issuer.retire()
+    asyncio.run(here.refresh(force=True))
+    clock.advance(11)
+    refuse(here, stranger(issuer))  # a reason to look into the store
+    refuse(here, stolen)
+    assert here.verify_now(issuer.mint("ada")).user_id == "ada"
 
 
-def test_a_store_that_is_back_is_used_again(issuer: HeldIssuer, tmp_path: Path, clock: Clock) -> None:
-    store = BrokenStore(tmp_path / "keys", "load")
-    with (
-        issuer.verifier(key_store=store) as first,
-        issuer.verifier(key_store=tmp_path / "keys") as second,
-    ):
-        settle(first)
-        store.failing.clear()
+def test_what_a_host_with_a_fast_clock_saved_before_a_rotation_does_not_prove_the_new_key_absent(
+    issuer: HeldIssuer, two_hosts: tuple[Verifier, Verifier], clock: Clock
+) -> None:
+    here, _there = two_hosts
+    clock.advance(2)
+    issuer.rotate()
+    before = issuer.fetches["jwks"]
+    assert here.verify_now(issuer.mint("ada")).user_id == "ada"
+    assert issuer.fetches["jwks"] == before + 1
+
+
+def test_new_keys_that_a_host_with_a_fast_clock_has_fetched_are_used_all_the_same(
+    issuer: HeldIssuer, two_hosts: tuple[Verifier, Verifier], clock: Clock
+) -> None:
+    here, there = two_hosts
+    clock.advance(2)
+    issuer.rotate()
+    assert there.verify_now(issuer.mint("ada")).user_id == "ada"
+    before = issuer.fetches["jwks"]
+    assert here.verify_now(issuer.mint("bob")).user_id == "bob"
+    assert issuer.fetches["jwks"] == before
+
+
+def test_a_wall_clock_that_is_set_back_does_not_make_dead_keys_fresh_by_the_entry_of_another_worker(
+    issuer: HeldIssuer, hire: Hire, clock: Clock
+) -> None:
+    here, there = hire(), hire()
+    settle(here)
+    clock.advance(1)
+    asyncio.run(there.refresh(force=True))  # a second younger than ours
+    with issuer.outage():
+        for _ in range(5):  # at first ours are renewed from the store; then nobody has any younger
+            clock.advance(HOUR)
+            settle(here, strict=False)
+        unavailable(here, issuer.mint("ada"))
+        clock.set_time(clock.time() - 5 * HOUR)
+        clock.advance(61)
+        unavailable(here, issuer.mint("ada"))
+        (health,) = here.health()
+        assert health.state == "dead"
+        assert health.age == pytest.approx(5 * HOUR, abs=120)
+    clock.advance(61)
+    assert here.verify_now(issuer.mint("ada")).user_id == "ada"
+
+
+def test_a_provider_that_asked_for_quiet_is_left_in_peace_and_the_keys_come_from_a_luckier_worker(
+    issuer: HeldIssuer, hire: Hire, clock: Clock
+) -> None:
+    lucky, told_to_wait = hire(), hire()
+    for keys_at_hand in (False, True):
+        issuer.status, issuer.jwks_headers = 429, {"retry-after": "300"}
+        assert unavailable(told_to_wait, issuer.mint("ada")).retry_after == 300
+        issuer.status, issuer.jwks_headers = None, {}
+        asyncio.run(lucky.refresh(force=True))
+        fetches, token = issuer.fetches["jwks"], issuer.mint("ada")
+        assert verified_within(10, told_to_wait, token, clock) == "ada", keys_at_hand
+        assert issuer.fetches["jwks"] == fetches
         clock.advance(301)
-        settle(first)
-        settle(second)
-    assert issuer.fetches["jwks"] == 2
+        issuer.rotate()
+
+
+def verified_within(seconds: int, verifier: Verifier, token: str, clock: Clock) -> str:
+    """The user, once the provider's quiet is no reason any more; the store is written after requests were answered."""
+    for _ in range(seconds):
+        try:
+            return verifier.verify_now(token).user_id
+        except KeysUnavailableError:
+            clock.advance(1)
+            threading.Event().wait(0.05)
+    return verifier.verify_now(token).user_id

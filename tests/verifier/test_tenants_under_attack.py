@@ -57,7 +57,7 @@ def test_a_search_that_is_suppressed_can_be_503(platform: Platform, clock: Clock
 
 def test_tenants_that_hang_do_not_hold_up_an_issuer_that_is_written_down(platform: Platform, clock: Clock) -> None:
     own = FakeIssuer("https://own.test", clock=clock, algorithms=("ES256",))
-    issuers = [tenants(), own_issuer(own)]
+    issuers: list[Issuer | DynamicIssuers] = [tenants(), own_issuer(own)]
     with own.impersonate(), Verifier(issuers=issuers, clock=clock) as verifier:
         asyncio.run(verifier.warm(strict=True))
 
