@@ -79,6 +79,31 @@ def test_an_entity_tag_is_sent_back_and_304_renews_the_keys() -> None:
         assert tags == [None, '"v1"', '"v1"', '"v1"']
 
 
+def test_an_entity_tag_is_sent_to_the_address_alone_that_gave_it() -> None:
+    """Two places may count their versions alike: a 304 of the new one would keep the old one's keys for good."""
+    clock = Clock()
+    with HostileServer(answer(b"", status=404)) as server:
+        issuer = FakeIssuer(server.url, algorithms=("ES256",), clock=clock)
+        server.routes[OPENID] = answer(json.dumps(issuer.discovery()).encode())
+        server.routes["/jwks"] = answer(json.dumps(issuer.jwks()).encode(), headers={"ETag": '"v1"'})
+        with issuer.verifier() as verifier:
+            settle(verifier)
+            old = issuer.mint("ada", expires_in=86_400)
+            issuer.rotate()
+            issuer.retire()
+            server.routes["/jwks"] = answer(b"", status=410)
+            moved = issuer.discovery() | {"jwks_uri": f"{server.url}/moved"}
+            server.routes[OPENID] = answer(json.dumps(moved).encode())
+            server.routes["/moved"] = answer(json.dumps(issuer.jwks()).encode(), headers={"ETag": '"v1"'})
+            for _ in range(2):
+                clock.advance(400)
+                settle(verifier, strict=False)
+            assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+            refuse(verifier, old)
+        tags = [request.headers.get("if-none-match") for request in server.requests if request.target == "/moved"]
+        assert tags[0] is None
+
+
 @pytest.mark.parametrize("etag", ['"é"', "x" * 100_000, "\x01", ""])
 def test_an_entity_tag_that_could_not_be_sent_back_is_left_out(issuer: HeldIssuer, clock: Clock, etag: str) -> None:
     issuer.jwks_headers = {"etag": etag}

@@ -318,3 +318,14 @@ def test_the_age_at_which_a_bad_signature_is_worth_a_fetch_can_be_chosen(issuer:
         clock.advance(0.1)
         refuse(verifier, forged, BadSignatureError)
         assert issuer.fetches["jwks"] == 2
+
+
+@pytest.mark.parametrize("burst", [0, 1])
+def test_strangers_do_not_put_off_the_refresh_that_is_due_anyway(issuer: HeldIssuer, burst: int) -> None:
+    options = FetchOptions(max_age=0.4, min_max_age=0.1, unknown_kid_interval=3600, unknown_kid_burst=burst)
+    with issuer.verifier(fetch=options) as verifier:
+        settle(verifier)
+        for _ in range(5):
+            refuse(verifier, stranger(issuer))
+        seen = issuer.fetches["jwks"]
+        issuer.wait_for_fetches(seen + 3)  # its timer runs in real time, and its clock stands still

@@ -245,3 +245,36 @@ def test_the_health_endpoint_is_a_route_that_needs_no_token() -> None:
         answer = client.get("/health/oidc")
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
         assert answer.json()["issuers"][0]["state"] == "fresh"
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_key_denied_before_the_first_fetch_is_denied_by_its_material_too(*, is_early: bool) -> None:
+    clock = Clock()
+    with FakeIssuer(clock=clock, algorithms=("ES256",)).impersonate() as issuer:
+        lost = issuer.signing_key()
+        issuer.rotate()
+        with issuer.verifier() as verifier:
+            if not is_early:
+                asyncio.run(verifier.warm(strict=True))
+            verifier.deny_key(lost.kid)
+            asyncio.run(verifier.warm(strict=True))
+            issuer.retire(lost.kid)
+            issuer.publish(lost.public_jwk() | {"kid": "renamed"})
+            clock.advance(301)
+            asyncio.run(verifier.warm(strict=True))
+            with pytest.raises(KeyNotFoundError):
+                verify(verifier, issuer.mint("mallory", key=lost, header={"kid": "renamed"}))
+            assert verify(verifier, issuer.mint("ada")) == "ada"
+
+
+def test_a_forced_refresh_is_not_content_with_a_fetch_that_began_a_moment_before() -> None:
+    clock = Clock()
+    with FakeIssuer(clock=clock, algorithms=("ES256",)).impersonate() as issuer, issuer.verifier() as verifier:
+        asyncio.run(verifier.warm(strict=True))
+        clock.advance(301)
+        issuer.slow = 0.2
+        verifier.start_warming()  # an ordinary fetch, whose answer may be on its way already
+        before = issuer.fetches["jwks"]
+        asyncio.run(verifier.refresh(force=True))
+        assert issuer.fetches["jwks"] - before >= 1
+        assert issuer.fetches["jwks"] == 3

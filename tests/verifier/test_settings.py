@@ -13,6 +13,7 @@ import pytest
 from oidcbridge import ClaimMapping, ConfigurationError, FetchOptions, Issuer, Profile, Verifier
 from oidcbridge.core.keys import ASYMMETRIC_ALGORITHMS
 from oidcbridge.settings import Settings, resolve
+from oidcbridge.stores import FileKeyStore
 from oidcbridge.testing import FakeKey
 
 URL = "https://id.example.com/realms/acme"
@@ -23,6 +24,17 @@ PUBLIC = FakeKey.generate("ES256")
 JWKS = {"keys": [PUBLIC.public_jwk()]}
 ACME = Issuer(issuer_url=URL, audience="agent-api", name="acme")
 OTHER = Issuer(issuer_url="https://other.example.com", audience="agent-api", name="other")
+
+
+async def anxious(_event: object) -> None:
+    """No observer: nobody would await it."""
+
+
+class Anxious:
+    """Neither is this."""
+
+    async def __call__(self, _event: object) -> None:
+        """Never awaited."""
 
 
 def build(**arguments: Any) -> Settings:
@@ -117,6 +129,11 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a negative cache": ({**GOOD, "token_cache": -1}, ("0 turns it off",)),
     "a cache that is true": ({**GOOD, "token_cache": True}, ("0 turns it off",)),
     "a cache that is no number": ({**GOOD, "token_cache": "many"}, ("0 turns it off",)),
+    "a kind of store for a store": ({**GOOD, "key_store": FileKeyStore}, ("key_store=", "RedisKeyStore")),
+    "a store that is none": ({**GOOD, "key_store": 7}, ("key_store=", "directory")),
+    "an observer that waits": ({**GOOD, "observer": anxious}, ("plain function",)),
+    "an observer that waits when called": ({**GOOD, "observer": Anxious()}, ("plain function",)),
+    "an observer that cannot be called": ({**GOOD, "observer": "log"}, ("plain function",)),
     "an empty claim path": ({**GOOD, "roles_claim": ""}, ("roles_claim=",)),
     "no claim path": ({**GOOD, "user_id_claim": []}, ("user_id_claim=",)),
     "a claim path that is None": ({**GOOD, "tenant_claim": ["org_id", None]}, ("tenant_claim=",)),

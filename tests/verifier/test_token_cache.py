@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -235,3 +236,34 @@ def test_threads_that_verify_across_a_rotation_refuse_no_good_token(issuer: Fake
         for thread in threads:
             thread.join()
     assert refused == []
+
+
+def test_a_remembered_token_is_still_one_while_its_keys_are_old_and_cannot_be_renewed() -> None:
+    clock = Clock()
+    with FakeIssuer(clock=clock, algorithms=("ES256",)).impersonate() as issuer, issuer.verifier() as verifier:
+        token = issuer.mint("ada", expires_in=86_400)
+        verifier.verify_now(token)
+        issuer.status = 503
+        clock.advance(301)
+        for _ in range(10):
+            assert verifier.verify_now(token).user_id == "ada"
+        asyncio.run(verifier.warm())
+        assert verifier.health()[0].state == "degraded"
+        before = verifier.metrics()
+        for _ in range(10):
+            assert verifier.verify_now(token).user_id == "ada"
+        after = verifier.metrics()
+        assert after.token_cache_hits - before.token_cache_hits == 10
+        assert after.token_cache_invalidated == before.token_cache_invalidated
+        assert after.issuers[0].stale_served - before.issuers[0].stale_served == 10
+
+
+def test_a_remembered_token_begins_the_refresh_that_is_due() -> None:
+    clock = Clock()
+    with FakeIssuer(clock=clock, algorithms=("ES256",)).impersonate() as issuer, issuer.verifier() as verifier:
+        token = issuer.mint("ada", expires_in=86_400)
+        verifier.verify_now(token)
+        clock.advance(301)
+        assert verifier.verify_now(token).user_id == "ada"
+        asyncio.run(verifier.warm(strict=True))
+        assert (verifier.health()[0].state, issuer.fetches["jwks"]) == ("fresh", 2)
