@@ -206,7 +206,7 @@ class Upkeep:
                 await self._origin.finish(errand)
 
     def _end(self, flight: Flight, error: ProviderError | None) -> None:
-        """Those who wait go on as soon as the lock, which is held, is free; whatever the reports do that follow."""
+        """Those who wait go on once the lock, which is held, is free and what came before this is told, well or not."""
         if self._flight is flight:  # else another has begun beside it
             self._flight = None
         self._lock.later(lambda: flight.land(error))
@@ -221,29 +221,30 @@ class Upkeep:
             after = self.snapshot = replace(snapshot, key_set=key_set, generation=generation)
             recovered, self.attempts = self._backoff.succeeded(), Attempts()
             self.last_error = None
-            self._end(flight, None)
             if is_change:
                 self._budget.forget_absent()
             self._timer.set(max(0.0, after.refresh_after() - after.fetched.age(now)))
             self._lock.later(lambda: self.report.succeeded(before, after, recovered))
-        if wish.why == "unknown_kid" and wish.alg:
-            self.report.looked_for(wish.kid, found=bool(key_set.candidates(wish.kid, wish.alg)))
+            if wish.why == "unknown_kid" and wish.alg:
+                is_found = bool(key_set.candidates(wish.kid, wish.alg))
+                self._lock.later(lambda: self.report.looked_for(wish.kid, found=is_found))
+            self._end(flight, None)
 
     def _brought_nothing(self, flight: Flight, *, suppressed: bool) -> None:
         """Nobody was asked. Where others have spent the budget that we share, what is left of ours counts no more."""
         now = Instant.now(self._clock)
         with self._lock:
-            self._end(flight, None)
             if suppressed:
                 self._budget.drain(now.monotonic)
                 self._process_budget.give_back(self.name)
                 self._suppress(now)
+            self._end(flight, None)
 
     def _failed(self, flight: Flight, error: ProviderError, begun: Instant) -> None:
         with self._lock:
-            self._end(flight, error)
             self._count_failure(error, begun)
             self._origin.failed(error, self.attempts.failures)
+            self._end(flight, error)
 
     def _count_failure(self, error: ProviderError, begun: Instant) -> None:
         """Remember a failed attempt and plan the next one. The lock is held."""

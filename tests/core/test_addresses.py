@@ -69,3 +69,9 @@ def test_networks_are_read_as_an_operator_writes_them() -> None:
 def test_what_is_no_network_is_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"allowed_networks names .*10\.20\.0\.0/16"):
         parse_networks([text])
+
+
+@pytest.mark.parametrize("text", ["2606:4700::5efe:a00:1", "2606:4700::200:5efe:808:808"])
+def test_an_ipv4_address_in_an_isatap_one_is_not_public(text: str) -> None:
+    assert not AddressRule().allows(text)
+    assert AddressRule().allows("2606:4700::5eff:a00:1")

@@ -284,3 +284,11 @@ def test_a_flood_of_unknown_kids_takes_bounded_memory() -> None:
     known = sum(budget.is_absent(f"k{index}", 1.0) for index in range(MAX_NEGATIVE_KIDS + 500))
     assert known == MAX_NEGATIVE_KIDS == 1024
     assert budget.is_absent(f"k{MAX_NEGATIVE_KIDS + 499}", 1.0)
+
+
+def test_a_budget_that_others_have_spent_refills_from_nothing() -> None:
+    budget = UnknownKidBudget(OPTIONS, now=0.0)
+    budget.drain(5.0)
+    assert not budget.take(14.0)
+    assert budget.next_refill(14.0) == pytest.approx(1.0)
+    assert budget.take(15.0)

@@ -294,3 +294,12 @@ def test_a_set_may_have_256_kib_and_no_more() -> None:
     assert parse_key_set(most).keys
     with pytest.raises(KeysUnavailableError, match="larger than 262144 bytes"):
         parse_key_set(most + b" ")
+
+
+@pytest.mark.parametrize("y", [0, 1, 2**255 - 20, 2**255 - 19])
+def test_an_ed25519_key_for_which_anybody_can_sign_is_skipped(y: int) -> None:
+    weak = base64.urlsafe_b64encode(y.to_bytes(32, "little")).rstrip(b"=").decode()
+    assert parse_beside_a_good_key(jwk("Ed25519", x=weak)) == SkippedKey(
+        "Ed25519", "an Ed25519 key of small order, for which anybody can sign"
+    )
+    assert parse_beside_a_good_key(jwk("Ed25519")) is None

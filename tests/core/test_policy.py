@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError
 import httpx2
 import pytest
 
+from oidcbridge.core.addresses import AddressRule
 from oidcbridge.core.policy import Clock, FetchOptions, Policy
 from oidcbridge.errors import ConfigurationError
 
@@ -69,6 +70,13 @@ def test_zero_is_refused_where_something_would_never_or_always_happen(name: str)
 @pytest.mark.parametrize("name", ZERO_ALLOWED)
 def test_zero_is_accepted_where_it_means_none(name: str) -> None:
     assert getattr(options(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize("other", [{"proxy": "http://proxy.test:3128"}, {"http_client": httpx2.AsyncClient}])
+def test_whatever_looks_names_up_by_itself_does_not_go_with_a_rule_for_addresses(other: dict[str, object]) -> None:
+    assert options(addresses=AddressRule()).addresses == AddressRule()
+    with pytest.raises(ConfigurationError, match="exclude each other"):
+        options(addresses=AddressRule(), **other)
 
 
 def test_a_suppressed_key_is_answered_by_one_of_two_statuses() -> None:

@@ -14,7 +14,7 @@ from functools import cache
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from joserfc.jwk import RSAKey
 
@@ -294,3 +294,9 @@ def test_a_random_secret_is_not_mistaken_for_a_key(secret: bytes) -> None:
 def test_a_secret_shows_in_no_repr() -> None:
     key_set = parse_verification_keys([b"correct horse battery staple correct"], HS256)
     assert repr(key_set) == "KeySet([Key(kid=None, algorithms=['HS256'])])"
+
+
+def test_an_ed25519_key_for_which_anybody_can_sign_is_refused() -> None:
+    weak = ed25519.Ed25519PublicKey.from_public_bytes((1).to_bytes(32, "little"))
+    with pytest.raises(ConfigurationError, match="anybody can sign"):
+        parse_verification_keys([weak.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)], ALL)
