@@ -15,7 +15,7 @@ class TenantKeySet(RemoteKeySet):
     """Whether a token of this issuer was ever good: only then keys are refreshed ahead, retried and shared."""
     retired = False
     used = 0.0
-    """When it was last used, in seconds since boot."""
+    """When a token of it was last good, in seconds since boot: forged ones keep nobody's place."""
     decided = 0.0
     """When the rule was last asked about the issuer, in monotonic seconds."""
     allowed = 0.0
@@ -27,14 +27,14 @@ class TenantKeySet(RemoteKeySet):
 
     def usable(self) -> KeySet | None:
         """As of any key set; None once it has left, so that tokens verified before are verified anew."""
-        if self.retired:
-            return None
-        self.used = self._clock.boottime()
-        return super().usable()
+        return None if self.retired else super().usable()
 
     def for_remembered(self) -> KeySet | None:
         """As of any key set; None once it has left, or where it is time to ask the rule again."""
-        return None if self.retired or self._is_doubtful() else super().for_remembered()
+        if self.retired or self._is_doubtful():
+            return None
+        self.used = self._clock.boottime()
+        return super().for_remembered()
 
     def _is_doubtful(self) -> bool:
         if not self.is_asked_about:

@@ -12,6 +12,7 @@ tenant waits a moment; when the budget is spent, new ones are refused, and those
 from __future__ import annotations
 
 import math
+import socket
 import threading
 from collections.abc import Generator
 from dataclasses import replace
@@ -40,6 +41,7 @@ MAX_SEARCHES = 16
 VAIN_BURST = 20
 VAIN_INTERVAL = 0.5
 IDLE_SECONDS = 24 * 3600.0
+_NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
 class Search:
@@ -200,7 +202,10 @@ class Tenants:
     def confirm(self, issuer: IssuerAtWork) -> None:
         """A token of ``issuer`` was good: it gets its place."""
         keys, url = issuer.keys, issuer.settings.issuer_url
-        if not isinstance(keys, TenantKeySet) or keys.is_trusted or keys.retired or url is None:
+        if not isinstance(keys, TenantKeySet):
+            return
+        keys.used = self._clock.boottime()
+        if keys.is_trusted or keys.retired or url is None:
             return
         with self._lock:
             self._new.pop(url, None)
@@ -267,8 +272,13 @@ def _is_none(error: ProviderError | None) -> bool:
     """Whether ``error`` says that there is no such issuer, and not that it cannot be asked now."""
     cause = error.__cause__ if error is not None else None
     if isinstance(cause, FetchError):
-        return cause.status in (404, 410) or cause.kind in ("dns", "address")
+        return cause.status in (404, 410) or cause.kind == "address" or _has_no_name(cause.__cause__)
     return isinstance(error, DiscoveryError)  # a document, and it is another issuer's or nobody's
+
+
+def _has_no_name(error: BaseException | None) -> bool:
+    """Whether the resolver knows no such host. That it cannot say so just now is an outage."""
+    return isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME
 
 
 def _keys_of(issuer: IssuerAtWork) -> TenantKeySet:

@@ -19,7 +19,7 @@ import httpx2
 
 from oidcbridge import DynamicIssuers, Verifier
 from oidcbridge.remote.http import serve_in_process
-from oidcbridge.testing import Clock, FakeIssuer
+from oidcbridge.testing import Clock, FakeIssuer, FakeKey
 
 ORIGIN = "https://id.platform.test"
 PATTERN = f"{ORIGIN}/tenants/{{tenant}}"
@@ -44,6 +44,13 @@ class Platform:
 
     def issuer_of(self, tenant: str) -> str:
         return f"{ORIGIN}/tenants/{tenant}"
+
+    def signing_key(self) -> FakeKey:
+        return self._signer.signing_key()
+
+    def rename_key(self, kid: str) -> None:
+        """Publish the same material under another name."""
+        self._jwks = json.dumps({"keys": [self.signing_key().public_jwk() | {"kid": kid}]}).encode()
 
     def key_name(self) -> str:
         return str(self._signer.jwks()["keys"][0]["kid"])  # type: ignore[index]

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from oidcbridge import ConfigurationError, DynamicIssuers, FetchOptions, Issuer, Verifier
 from oidcbridge.core.addresses import AddressRule
 from oidcbridge.core.issuer_patterns import is_issuer_text
-from oidcbridge.errors import KeysUnavailableError, ProviderError, RevokedTokenError, TokenError, UnknownIssuerError
+from oidcbridge.errors import (
+    BadSignatureError,
+    KeyNotFoundError,
+    KeysUnavailableError,
+    ProviderError,
+    TokenError,
+    UnknownIssuerError,
+)
 from oidcbridge.remote.refresher import MAX_FETCHES_FOR_STRANGERS
-from oidcbridge.testing import Clock, FakeIssuer
+from oidcbridge.testing import Clock, FakeIssuer, FakeKey
 from tests.verifier.platform import Platform, Rule, tenants, user_of, wait_until
 
 
@@ -111,17 +119,49 @@ def test_a_rule_that_only_raises_keeps_nobody_in_for_ever(platform: Platform, cl
         assert user_of(verifier, token) == "acme:ada"
 
 
-def test_a_key_denied_before_the_first_good_token_stays_denied_by_its_material(
-    platform: Platform, clock: Clock
-) -> None:
+def test_a_key_denied_before_the_first_good_token_stays_denied_under_any_name(platform: Platform, clock: Clock) -> None:
+    lost = platform.signing_key()
     with Verifier(issuers=tenants(), clock=clock) as verifier:
-        issuer = platform.issuer_of("acme")
-        with pytest.raises(TokenError):
-            verifier.verify_now(platform.mint("acme", audience="another-api", header={"kid": "nobody"}))
-        verifier.deny_key(platform.key_name(), issuer=issuer)
-        with pytest.raises((RevokedTokenError, TokenError)):
-            verifier.verify_now(platform.mint("acme"))
-        assert user_of(verifier, platform.mint("other")) == "other:ada"
+        with pytest.raises(BadSignatureError):  # known from now on, and no token of it was good
+            verifier.verify_now(platform.mint("acme", key=FakeKey.generate("ES256", kid=lost.kid)))
+        verifier.deny_key(lost.kid, issuer=platform.issuer_of("acme"))
+        clock.advance(301)  # it is asked about anew, and its keys with it
+        platform.rename_key("renamed")
+        with pytest.raises(KeyNotFoundError):
+            verifier.verify_now(platform.mint("acme", header={"kid": "renamed"}))
+        assert user_of(verifier, platform.mint("other", header={"kid": "renamed"})) == "other:ada"
+
+
+def test_a_resolver_that_cannot_answer_now_is_no_401_for_any_tenant(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(code: int) -> set[str]:
+        def refuse(*_arguments: object, **_options: object) -> object:
+            raise socket.gaierror(code, "as told")
+
+        monkeypatch.setattr(socket, "getaddrinfo", refuse)
+        pattern = "https://{tenant}.id.example"
+        with Verifier(issuers=tenants(pattern), clock=clock) as verifier:
+            issuers = [
+                FakeIssuer(f"https://t{number}.id.example", algorithms=("ES256",), clock=clock) for number in range(40)
+            ]
+            return {outcome(verifier, issuer.mint("ada")) for issuer in issuers}
+
+    assert answers(socket.EAI_AGAIN) == {"KeysUnavailableError"}
+    assert answers(socket.EAI_NONAME) == {"KeysUnavailableError", "UnknownIssuerError"}  # strangers have a budget
+
+
+def test_forged_tokens_keep_no_tenant_in_its_place(platform: Platform, clock: Clock) -> None:
+    with Verifier(issuers=tenants(max_issuers=2), clock=clock) as verifier:
+        for name in ("abandoned", "honest"):
+            clock.advance(1)
+            assert user_of(verifier, platform.mint(name)) == f"{name}:ada"
+        clock.advance(1)
+        forged = platform.mint("abandoned", key=FakeKey.generate("ES256", kid=platform.signing_key().kid))
+        with pytest.raises(BadSignatureError):
+            verifier.verify_now(forged)
+        assert user_of(verifier, platform.mint("third")) == "third:ada"
+        assert {issuer.issuer for issuer in verifier.health()} == {platform.issuer_of(n) for n in ("honest", "third")}
 
 
 @pytest.mark.parametrize(
