@@ -1,7 +1,7 @@
 """Errand: one attempt to bring newer keys. What is asked of a store, and how its answers are judged.
 
 Clocks of several hosts differ, by a minute where their owners mean well. So nothing here is decided by whose time is
-later: an entry is news where it was not there at our last own fetch, and it never proves a key absent.
+later by less: an entry is news where it was not there at our last own fetch, and it never proves a key absent.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from cachetools import LRUCache
+
 from oidcbridge.core.events import Event, EventName
 from oidcbridge.core.freshness import State
 from oidcbridge.core.policy import Clock
@@ -20,11 +22,15 @@ logger = logging.getLogger("oidcbridge.keys")
 
 _MAX_KID_CHARS = 64
 _NUMBER = re.compile(r"\d+")
+_MAX_TROUBLES = 64
 _TROUBLE_LASTS = 15.0  # seconds: more than a store rests after a failure, and than one attempt takes
 
 
 class Report:
-    """Tells and counts. ``counts`` are totals since the start; its owner's lock keeps them right."""
+    """Tells and counts. ``counts`` are totals since the start.
+
+    Its methods run the user's log handlers, so no lock is held where they are called; but for `moves_to`.
+    """
 
     def __init__(self, issuer: str, clock: Clock, observation: Observation | None) -> None:
         self.counts: Counter[str] = Counter()
@@ -33,7 +39,7 @@ class Report:
         self._clock = clock
         self._observation = observation
         self._state = State.EMPTY
-        self._store_troubles: set[str] = set()
+        self._store_troubles: LRUCache[str, bool] = LRUCache(_MAX_TROUBLES)
         self._troubled = -math.inf
 
     def event(self, name: EventName, **details: object) -> None:
@@ -43,7 +49,6 @@ class Report:
 
     def succeeded(self, before: Snapshot | None, after: Snapshot, failures: int) -> None:
         """New keys are in use; ``failures`` attempts went before."""
-        self._state = State.FRESH
         if self._clock.monotonic() - self._troubled > _TROUBLE_LASTS:
             self._store_troubles.clear()  # the store was asked since, and all was well: the next trouble is news
         if failures:
@@ -91,11 +96,13 @@ class Report:
         why = "discovery failed" if isinstance(error, DiscoveryError) else str(error)
         logger.warning("%s: fetching keys failed, %s: %s", self._issuer, then, why)
 
+    def moves_to(self, state: State) -> bool:
+        """Whether this is news. Its owner's lock is held, so one caller alone hears that it is."""
+        is_new, self._state = state is not self._state, state
+        return is_new
+
     def stands_at(self, state: State, budget_left: float) -> None:
-        """Where the keys stand now that they were asked for or could not be renewed: told when it changes."""
-        if state is self._state:
-            return
-        self._state = state
+        """The keys have moved to ``state`` (`moves_to`)."""
         if state is State.DEGRADED:
             logger.warning("%s: old keys are in use, for %.0f s more", self._issuer, budget_left)
             self.event("serving_stale", budget_left=budget_left)
@@ -134,7 +141,7 @@ class Report:
         trouble = _NUMBER.sub("", str(error))  # an age grows from one look to the next
         if trouble in self._store_troubles:
             return
-        self._store_troubles.add(trouble)
+        self._store_troubles[trouble] = True
         logger.warning("%s: key store: %s", self._issuer, error)
         self.event("store_ignored" if error.ignored else "store_failed", reason=str(error))
 

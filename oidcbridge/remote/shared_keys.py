@@ -98,7 +98,7 @@ class SharedKeys:
         if found is None and errand.wish.is_a_strangers and not await self._spend():
             if errand.spare is None:
                 raise SuppressedError
-            found = errand.spare
+            found = self._adopt(errand.spare, errand)
         return found
 
     async def _look(self, errand: Errand) -> Snapshot | None:
@@ -118,8 +118,11 @@ class SharedKeys:
             return None
         if found is None or not errand.is_done_by(found, now):
             return None
-        self._known = seen
-        self._report.loaded(found.fetched.age(now))
+        return self._adopt(found, errand)
+
+    def _adopt(self, found: Snapshot, errand: Errand) -> Snapshot:
+        self._known = errand.seen  # from now on it is no news
+        self._report.loaded(found.fetched.age(Instant.now(self._clock)))
         return found
 
     async def _load(self) -> tuple[StoredKeys | None, bytes | None]:

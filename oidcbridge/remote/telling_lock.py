@@ -27,8 +27,10 @@ class TellingLock:
 
     def __exit__(self, *_raised: object) -> None:
         reports = self._later
-        if reports:
-            self._later = []
+        if not reports:
+            self._lock.release()
+            return
+        self._later = []
         self._lock.release()
         with ExitStack() as stack:  # all of them, though one raises
             for report in reversed(reports):

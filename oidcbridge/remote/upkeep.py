@@ -221,6 +221,7 @@ class Upkeep:
             after = self.snapshot = replace(snapshot, key_set=key_set, generation=generation)
             recovered, self.attempts = self._backoff.succeeded(), Attempts()
             self.last_error = None
+            self.report.moves_to(State.FRESH)
             if is_change:
                 self._budget.forget_absent()
             self._timer.set(max(0.0, after.refresh_after() - after.fetched.age(now)))
@@ -260,8 +261,9 @@ class Upkeep:
             self._stands_at(self.state(now), snapshot, now)
 
     def _stands_at(self, state: State, snapshot: Snapshot, now: Instant) -> None:
-        left = max(0.0, snapshot.lifetime.max_stale - snapshot.fetched.age(now))
-        self._lock.later(lambda: self.report.stands_at(state, left))
+        if self.report.moves_to(state):
+            left = max(0.0, snapshot.lifetime.max_stale - snapshot.fetched.age(now))
+            self._lock.later(lambda: self.report.stands_at(state, left))
 
     def _is_in_use(self, now: Instant) -> bool:
         """Whether work is done here though nobody asks just now."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from oidcbridge.core.events import Event
+from oidcbridge.errors import ProviderError
 from oidcbridge.remote.observation import MAX_WAITING, Observation
-from tests.remote.hostile import PATIENCE
+from oidcbridge.testing import Clock
+from tests.remote.asking import settle
+from tests.remote.hostile import PATIENCE, HeldIssuer
 
 
 def event(number: int = 0) -> Event:
@@ -132,3 +137,26 @@ def test_a_forked_child_tells_its_own_events_and_none_of_its_parents() -> None:
     listener.may_go_on.set()
     listener.wait_for(3)
     assert listener.heard == [0.0, 1.0, 2.0]
+
+
+def test_a_crowd_that_meets_old_keys_at_once_is_told_of_once(issuer: HeldIssuer, clock: Clock) -> None:
+    told: list[str] = []
+    with issuer.verifier(observer=lambda event: told.append(event.name)) as verifier:
+        settle(verifier)
+        token = issuer.mint("ada", expires_in=86_400)
+        issuer.status, issuer.jwks_headers = 503, {"retry-after": "120"}
+        clock.advance(200)
+        with pytest.raises(ProviderError):
+            asyncio.run(verifier.refresh(force=True))  # failed while fresh: it is the next requests that find them old
+        clock.advance(110)
+        with ThreadPoolExecutor(16) as pool:
+            assert {one.user_id for one in pool.map(lambda _: verifier.verify_now(token), range(400))} == {"ada"}
+        clock.advance(400)
+        issuer.status, issuer.jwks_headers = None, {}
+        settle(verifier)
+        for _ in range(500):  # events come a moment later, in a thread of their own
+            if "recovered" in told:
+                break
+            threading.Event().wait(0.01)
+    assert "recovered" in told
+    assert told.count("serving_stale") == 1

@@ -273,3 +273,21 @@ def test_looks_that_fetched_nothing_cost_the_process_nothing(issuer: HeldIssuer,
         clock.advance(0.06)
         threading.Event().wait(0.2)
         assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+
+
+def test_what_was_taken_for_want_of_better_is_taken_once(
+    issuer: HeldIssuer, neighbour: Verifier, tmp_path: Path, clock: Clock
+) -> None:
+    settle(neighbour)
+    with issuer.verifier(key_store=tmp_path / "keys", fetch=FetchOptions(unknown_kid_burst=3)) as verifier:
+        settle(verifier)
+        for _ in range(5):
+            refuse(neighbour, stranger(issuer))  # the budget that both share is spent
+        issuer.rotate()
+        asyncio.run(neighbour.refresh(force=True))
+        wait_until(lambda: neighbour.metrics().issuers[0].fetched >= 3, "it was not fetched")
+        before = verifier.metrics().issuers[0].adopted
+        for _ in range(3):
+            refuse(verifier, stranger(issuer))
+        assert verifier.metrics().issuers[0].adopted == before + 1
+        assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
