@@ -78,6 +78,11 @@ def parse_stored_keys(data: bytes, *, issuer: str, jwks_uri: str | None, now: fl
     return stored
 
 
+def can_be_sent_back(etag: str) -> bool:
+    """Whether an entity tag may go into a header, where other characters could say more (RFC 9110 section 8.8.3)."""
+    return 0 < len(etag) <= MAX_ETAG_CHARS and etag.isascii() and etag.isprintable()
+
+
 def _ignored(reason: str) -> KeyStoreError:
     return KeyStoreError(f"the stored keys are not used: {reason}", ignored=True)
 
@@ -113,8 +118,7 @@ def _seconds(entry: Mapping[str, Any], name: str) -> float:
 
 def _etag(entry: Mapping[str, Any]) -> str:
     etag = _text(entry, "etag")
-    # It goes back in a header, where other characters could say more than a tag (RFC 9110 section 8.8.3).
-    if not 0 < len(etag) <= MAX_ETAG_CHARS or not etag.isascii() or not etag.isprintable():
+    if not can_be_sent_back(etag):
         raise _ignored("etag is no entity tag")
     return etag
 

@@ -8,9 +8,9 @@ from random import SystemRandom
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
 from oidcbridge.core.keys import KeySet, parse_key_set
 from oidcbridge.core.policy import FetchOptions
+from oidcbridge.core.stored_keys import can_be_sent_back
 from oidcbridge.remote.http import fetch
 
-_MAX_ETAG_CHARS = 256
 _random = SystemRandom()
 
 
@@ -60,7 +60,6 @@ async def fetch_snapshot(
         return replace(before, fetched=begun, as_of=as_of, lifetime=lifetime, number=number)
     key_set = parse_key_set(answer.body)
     etag = answer.headers.get("etag", "")
-    # It goes back in a header, where other characters could not be sent (RFC 9110 section 8.8.3).
-    kept_etag = etag if 0 < len(etag) <= _MAX_ETAG_CHARS and etag.isascii() and etag.isprintable() else None
+    kept_etag = etag if can_be_sent_back(etag) else None
     generation = before.generation if before else 0
     return Snapshot(key_set, begun, as_of, lifetime, kept_etag, number, generation, url, answer.body)
