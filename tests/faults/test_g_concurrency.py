@@ -25,8 +25,7 @@ from tests.faults.kit import LOAD, eventually, health, stopwatch
 from tests.faults.table import Row, scenario
 from tests.remote.asking import refuse, settle
 from tests.remote.hostile import PATIENCE, HeldIssuer, HostileServer, Request, answer
-from tests.remote.loops import on_asyncio, on_trio, on_uvloop
-from tests.remote.test_single_flight import crowd
+from tests.remote.test_single_flight import callers_of_every_kind
 
 DISCOVERY, JWKS = "/.well-known/openid-configuration", "/jwks"
 
@@ -169,16 +168,7 @@ def close_a_loop_amid_its_fetch(issuer: HeldIssuer, verifier: Verifier) -> None:
 def test_g65_four_loops_four_threads_and_trio_at_once_share_one_fetch(issuer: HeldIssuer, row: Row) -> None:
     token, users = issuer.mint("ada"), list[str]()
     with issuer.verifier(token_cache=0) as verifier:
-
-        async def verify() -> None:
-            users.extend(await crowd(verifier, token, 10))
-
-        def verify_now() -> None:
-            users.append(verifier.verify_now(token).user_id)
-
-        runs: list[Callable[[], None]] = [lambda: on_asyncio(verify)] * 3
-        runs += [lambda: on_uvloop(verify), lambda: on_trio(verify), *[verify_now] * 4]
-        threads = [threading.Thread(target=run, daemon=True) for run in runs]
+        threads = callers_of_every_kind(verifier, token, users, plain=4)
         with issuer.hold(), stopwatch() as held:
             for thread in threads:
                 thread.start()

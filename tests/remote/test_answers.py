@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from oidcbridge import FetchOptions
+from oidcbridge import FetchOptions, Verifier
 from oidcbridge.errors import (
     AlgorithmNotAllowedError,
     KeyNotFoundError,
@@ -62,44 +64,44 @@ def test_what_the_provider_says_of_the_age_counts_within_bounds(
         assert issuer.fetches["jwks"] == 2
 
 
-def test_an_entity_tag_is_sent_back_and_304_renews_the_keys() -> None:
-    clock = Clock()
+@contextmanager
+def tagged(clock: Clock) -> Iterator[tuple[HostileServer, FakeIssuer, Verifier]]:
+    """A provider whose key set has the tag "v1", and a verifier that has it."""
     with HostileServer(answer(b"", status=404)) as server:
         issuer = FakeIssuer(server.url, algorithms=("ES256",), clock=clock)
         server.routes[OPENID] = answer(json.dumps(issuer.discovery()).encode())
         server.routes["/jwks"] = answer(json.dumps(issuer.jwks()).encode(), headers={"ETag": '"v1"'})
         with issuer.verifier() as verifier:
             settle(verifier)
-            server.routes["/jwks"] = answer(b"", status=304)
-            for _ in range(3):
-                clock.advance(301)
-                settle(verifier)
-                assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+            yield server, issuer, verifier
+
+
+def test_an_entity_tag_is_sent_back_and_304_renews_the_keys() -> None:
+    with tagged(clock := Clock()) as (server, issuer, verifier):
+        server.routes["/jwks"] = answer(b"", status=304)
+        for _ in range(3):
+            clock.advance(301)
+            settle(verifier)
+            assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
         tags = [request.headers.get("if-none-match") for request in server.requests if request.target == "/jwks"]
         assert tags == [None, '"v1"', '"v1"', '"v1"']
 
 
 def test_an_entity_tag_is_sent_to_the_address_alone_that_gave_it() -> None:
     """Two places may count their versions alike: a 304 of the new one would keep the old one's keys for good."""
-    clock = Clock()
-    with HostileServer(answer(b"", status=404)) as server:
-        issuer = FakeIssuer(server.url, algorithms=("ES256",), clock=clock)
-        server.routes[OPENID] = answer(json.dumps(issuer.discovery()).encode())
-        server.routes["/jwks"] = answer(json.dumps(issuer.jwks()).encode(), headers={"ETag": '"v1"'})
-        with issuer.verifier() as verifier:
-            settle(verifier)
-            old = issuer.mint("ada", expires_in=86_400)
-            issuer.rotate()
-            issuer.retire()
-            server.routes["/jwks"] = answer(b"", status=410)
-            moved = issuer.discovery() | {"jwks_uri": f"{server.url}/moved"}
-            server.routes[OPENID] = answer(json.dumps(moved).encode())
-            server.routes["/moved"] = answer(json.dumps(issuer.jwks()).encode(), headers={"ETag": '"v1"'})
-            for _ in range(2):
-                clock.advance(400)
-                settle(verifier, strict=False)
-            assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
-            refuse(verifier, old)
+    with tagged(clock := Clock()) as (server, issuer, verifier):
+        old = issuer.mint("ada", expires_in=86_400)
+        issuer.rotate()
+        issuer.retire()
+        server.routes["/jwks"] = answer(b"", status=410)
+        moved = issuer.discovery() | {"jwks_uri": f"{server.url}/moved"}
+        server.routes[OPENID] = answer(json.dumps(moved).encode())
+        server.routes["/moved"] = answer(json.dumps(issuer.jwks()).encode(), headers={"ETag": '"v1"'})
+        for _ in range(2):
+            clock.advance(400)
+            settle(verifier, strict=False)
+        assert verifier.verify_now(issuer.mint("ada")).user_id == "ada"
+        refuse(verifier, old)
         tags = [request.headers.get("if-none-match") for request in server.requests if request.target == "/moved"]
         assert tags[0] is None
 

@@ -42,6 +42,20 @@ async def crowd(verifier: Verifier, token: str, size: int = CROWD) -> list[str]:
     return outcomes
 
 
+def callers_of_every_kind(verifier: Verifier, token: str, users: list[str], *, plain: int) -> list[threading.Thread]:
+    """Five loops with ten requests each, of asyncio, uvloop and trio, and ``plain`` threads that run none."""
+
+    async def verify() -> None:
+        users.extend(await crowd(verifier, token, 10))
+
+    def verify_now() -> None:
+        users.append(verifier.verify_now(token).user_id)
+
+    runs: list[Callable[[], None]] = [lambda: on_asyncio(verify)] * 3
+    runs += [lambda: on_uvloop(verify), lambda: on_trio(verify), *[verify_now] * plain]
+    return [threading.Thread(target=run, daemon=True) for run in runs]
+
+
 @LOOPS
 def test_five_hundred_coroutines_share_one_cold_fetch(issuer: HeldIssuer, run: Runner) -> None:
     with issuer.verifier(token_cache=0) as verifier:
@@ -159,16 +173,7 @@ def test_four_loops_a_trio_and_eight_threads_at_once_share_one_fetch(issuer: Hel
     token = issuer.mint("ada")
     users: list[str] = []
     with issuer.verifier(token_cache=0) as verifier:
-
-        async def verify() -> None:
-            users.extend(await crowd(verifier, token, 10))
-
-        def verify_now() -> None:
-            users.append(verifier.verify_now(token).user_id)
-
-        runs: list[Callable[[], None]] = [lambda: on_asyncio(verify)] * 3
-        runs += [lambda: on_uvloop(verify), lambda: on_trio(verify), *[verify_now] * 8]
-        threads = [threading.Thread(target=run, daemon=True) for run in runs]
+        threads = callers_of_every_kind(verifier, token, users, plain=8)
         with issuer.hold():
             for thread in threads:
                 thread.start()

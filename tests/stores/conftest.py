@@ -11,7 +11,10 @@ import pytest
 
 from oidcbridge.core.key_store import KeyStore
 from oidcbridge.stores import FileKeyStore, RedisKeyStore
+from tests.remote.conftest import clock, issuer
 from tests.stores.servers import SECRET, Redis, running_redis
+
+__all__ = ["clock", "issuer"]
 
 
 @dataclass(frozen=True)

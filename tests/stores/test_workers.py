@@ -138,18 +138,6 @@ def fleet(processes: list[Program], issuer: HeldIssuer, clock: Clock) -> Begin:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def issuer(clock: Clock) -> Iterator[HeldIssuer]:
-    issuer = HeldIssuer(clock=clock)
-    with issuer.serve():
-        yield issuer
-
-
-@pytest.fixture
 def mortal_redis() -> Iterator[Redis]:
     """A Redis of this test alone, which it may kill."""
     with tempfile.TemporaryDirectory(prefix="oidcbridge-") as folder, running_redis(Path(folder)) as server:

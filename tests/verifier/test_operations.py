@@ -269,12 +269,11 @@ def test_a_key_denied_before_the_first_fetch_is_denied_by_its_material_too(*, is
 
 def test_a_forced_refresh_is_not_content_with_a_fetch_that_began_a_moment_before() -> None:
     clock = Clock()
-    with FakeIssuer(clock=clock, algorithms=("ES256",)).impersonate() as issuer, issuer.verifier() as verifier:
+    issuer = FakeIssuer("https://forced.test", clock=clock, algorithms=("ES256",))  # no earlier test's verifier asks it
+    with issuer.impersonate(), issuer.verifier() as verifier:
         asyncio.run(verifier.warm(strict=True))
         clock.advance(301)
         issuer.slow = 0.2
         verifier.start_warming()  # an ordinary fetch, whose answer may be on its way already
-        before = issuer.fetches["jwks"]
         asyncio.run(verifier.refresh(force=True))
-        assert issuer.fetches["jwks"] - before >= 1
         assert issuer.fetches["jwks"] == 3
