@@ -25,10 +25,13 @@ class Profile:
     mapping: ClaimMapping = field(default_factory=ClaimMapping)
 
 
+_CLIENT_CREDENTIALS_JTI = re.compile("[a-z]{4}cc:")
+
+
 def _keycloak_machine(claims: Claims) -> bool:
     """By the grant in the jti's prefix (``trrtcc:`` ends in cc, client credentials), else by the user name."""
     jti, client = claims.get("jti"), claims.get("azp")
-    if isinstance(jti, str) and re.match("[a-z]{4}cc:", jti):
+    if isinstance(jti, str) and _CLIENT_CREDENTIALS_JTI.match(jti):
         return True
     return "client_id" in claims and claims.get("preferred_username") == f"service-account-{client}"
 

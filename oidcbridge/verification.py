@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
+from oidcbridge.core.alike import Alike
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.policy import Clock
 from oidcbridge.core.principal import Principal
 from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.core.verify import VerifiedToken, admit, verify
-from oidcbridge.errors import BadSignatureError
+from oidcbridge.errors import BadSignatureError, KeyNotFoundError
 from oidcbridge.key_sources import KeySource
 from oidcbridge.remote.discovery import RemoteMetadata
 from oidcbridge.remote.flight import Flight
@@ -34,28 +35,52 @@ class IssuerAtWork(NamedTuple):
     settings: IssuerSettings
     keys: KeySource
     metadata: RemoteMetadata | None
+    alike: Alike
+
+
+class Tried(NamedTuple):
+    """What the keys at hand could not decide; with the set and the error where a signature did not verify."""
+
+    mark: int
+    key_set: KeySet | None = None
+    error: BadSignatureError | None = None
+
+
+def verify_at_once(token: UnverifiedToken, issuer: IssuerAtWork, now: float) -> VerifiedToken | Tried:
+    """Verify ``token`` with the keys at hand, as nearly every request can. Raises a `TokenError`."""
+    keys = issuer.keys
+    key_set = keys.usable()
+    if key_set is None:
+        return Tried(keys.mark())
+    try:
+        return verify(token, key_set, issuer.settings.policy, now)
+    except KeyNotFoundError:
+        return Tried(keys.mark())
+    except BadSignatureError as error:
+        return Tried(keys.mark(), key_set, error)
 
 
 def verification_steps(
-    token: UnverifiedToken, issuer: IssuerAtWork, clock: Clock, give_up: float, *, wait: bool
+    token: UnverifiedToken, issuer: IssuerAtWork, tried: Tried, clock: Clock, give_up: float, *, wait: bool
 ) -> Generator[Wait, bool, VerifiedToken]:
-    """Verify ``token`` with the issuer's keys, waited for until the monotonic second ``give_up``, or not at all."""
-    policy, keys, header = issuer.settings.policy, issuer.keys, token.header
+    """What follows: verify with keys that are waited for until the monotonic second ``give_up``, or not at all."""
+    policy, keys = issuer.settings.policy, issuer.keys
     now = clock.time()
-    mark = keys.mark()
-    key_set = keys.usable()
-    if key_set is None or not key_set.candidates(header.kid, header.alg):
+    mark, key_set, error = tried
+    try:
+        if error is not None:
+            raise error
         admit(token, policy, now)  # refuse what no key could save, before any fetch
         key_set = yield from _find_keys(token, keys, mark, clock, give_up, wait=wait)
-    try:
         return verify(token, key_set, policy, now)
     except BadSignatureError:
         flight = keys.suspect(mark) if wait else None
         if flight is not None:
             yield Wait(flight, max(0.0, give_up - clock.monotonic()))
-        # Also without a flight: the keys may have been renewed between the look-up and now.
-        renewed = keys.lookup(header.kid, header.alg, token.claims.get("iat"), mark, wait=False)
-        if isinstance(renewed, Flight) or renewed is key_set:
+        # Also without a flight: the keys may have been renewed between the look-up and now. Only a look: a forged token
+        # causes no fetch, and what is in the air is no outage.
+        renewed = keys.usable()
+        if renewed is None or renewed is key_set:
             raise
         return verify(token, renewed, policy, now)
 

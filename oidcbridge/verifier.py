@@ -10,7 +10,8 @@ from oidcbridge.arguments import VerifierArguments
 from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.token import MAX_TOKEN_BYTES, parse_unverified
+from oidcbridge.core.token import MAX_TOKEN_BYTES, UnverifiedToken, parse_unverified
+from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ProviderError, VerifierClosedError
 from oidcbridge.health import IssuerHealth
 from oidcbridge.issuers import Issuers
@@ -20,7 +21,7 @@ from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
 from oidcbridge.settings import resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
-from oidcbridge.verification import Steps, verification_steps
+from oidcbridge.verification import IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
 
 
 class Verifier:
@@ -48,10 +49,14 @@ class Verifier:
         Works on asyncio and trio. Raises a `TokenError` for a token that is refused, a `ProviderError` where the
         provider cannot be asked, `VerifierClosedError` after `close`.
         """
-        principal = self._remembered(token)
+        principal = self.remembered(token)
         if principal is not None:
             return principal
-        steps = self._steps(token, wait=True)
+        unverified = parse_unverified(token)
+        answer = self._at_once(token, unverified)
+        if isinstance(answer, Principal):
+            return answer
+        steps = self._steps(token, unverified, answer, wait=True)
         try:
             wait = next(steps)
             while True:
@@ -67,10 +72,14 @@ class Verifier:
         On a thread that runs an event loop it never waits: it answers from the keys at hand, or starts the fetch and
         raises `KeysUnavailableError`.
         """
-        principal = self._remembered(token)
+        principal = self.remembered(token)
         if principal is not None:
             return principal
-        steps = self._steps(token, wait=not runs_event_loop())
+        unverified = parse_unverified(token)
+        answer = self._at_once(token, unverified)
+        if isinstance(answer, Principal):
+            return answer
+        steps = self._steps(token, unverified, answer, wait=not runs_event_loop())
         try:
             wait = next(steps)
             while True:
@@ -202,23 +211,44 @@ class Verifier:
         if self._closed:
             raise VerifierClosedError("this verifier has been closed; make a new one")
 
-    def _remembered(self, token: str) -> Principal | None:
+    def remembered(self, token: str) -> Principal | None:
+        """The principal of a token that was verified before, if verifying it again would give the same now.
+
+        Never waits; None says nothing about the token. `verify` asks here first.
+        """
         if self._closed:
             self._refuse_if_closed()
         if self._tokens is None or not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
             return None
         return self._tokens.get(token, self._clock.time())
 
-    def _steps(self, token: str, *, wait: bool) -> Steps:
-        """One verification, the same for sync and async callers, and remembered where it ends well."""
-        unverified = parse_unverified(token)
-        give_up = self._clock.monotonic() + self._settings.fetch.request_wait
+    def _at_once(self, token: str, unverified: UnverifiedToken) -> Principal | Tried | None:
+        """The usual case, in which nothing has to be waited for; if it is not, what has been tried."""
+        issuer = self._issuers.written_down(unverified)
+        if issuer is None:
+            return None
+        verified = verify_at_once(unverified, issuer, self._clock.time())
+        return verified if isinstance(verified, Tried) else self._principal(token, verified, issuer)
+
+    def _steps(self, token: str, unverified: UnverifiedToken, tried: Tried | None, *, wait: bool) -> Steps:
+        """The other cases, the same for sync and async callers."""
+        clock = self._clock
+        give_up = clock.monotonic() + self._settings.fetch.request_wait
         issuer = yield from self._issuers.find(unverified, give_up, wait=wait)
         try:
-            verified = yield from verification_steps(unverified, issuer, self._clock, give_up, wait=wait)
+            verified = tried or verify_at_once(unverified, issuer, clock.time())
+            if isinstance(verified, Tried):
+                verified = yield from verification_steps(unverified, issuer, verified, clock, give_up, wait=wait)
             self._issuers.confirm(issuer)
         finally:
             self._issuers.leave(issuer)
+        return self._principal(token, verified, issuer)
+
+    def _principal(self, token: str, verified: VerifiedToken, issuer: IssuerAtWork) -> Principal:
+        """Who a verified token speaks for, remembered from now on."""
+        if self._tokens is None:
+            return principal_from(verified, issuer.settings.mapping)
+        verified = verified._replace(claims=issuer.alike.freeze(verified.claims))
         principal = principal_from(verified, issuer.settings.mapping)
         if self._tokens is not None:
             leeway = issuer.settings.policy.leeway

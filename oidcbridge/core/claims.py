@@ -21,14 +21,14 @@ ClaimPaths = tuple[str, ...]
 CLIENT_PLACEHOLDER = "{client}"
 #: What a JSON object is here, parsed or a user's own: ten times faster to ask for than `Mapping`, and asked often.
 JSON_OBJECT = (MappingProxyType, dict)
+_STRINGS_ALONE = frozenset({str})
 
 
 def read_path(claims: Claims, path: str) -> Any:
     """The value at ``path``, or None."""
-    if path in claims:
-        return claims[path]
-    if "." not in path:
-        return None
+    value = claims.get(path)
+    if value is not None or "." not in path or path in claims:
+        return value
     for name, rest in _splits(path):
         node = claims.get(name)
         if isinstance(node, JSON_OBJECT):
@@ -48,7 +48,9 @@ def _splits(path: str) -> tuple[tuple[str, str], ...]:
 def read_string(claims: Claims, paths: ClaimPaths) -> str | None:
     """The first non-empty string along ``paths``."""
     for path in paths:
-        value = read_path(claims, path)
+        value = claims.get(path)
+        if value is None and "." in path:
+            value = read_path(claims, path)
         if isinstance(value, str) and value:
             return value
     return None
@@ -57,9 +59,11 @@ def read_string(claims: Claims, paths: ClaimPaths) -> str | None:
 def read_names(claims: Claims, paths: ClaimPaths) -> tuple[str, ...]:
     """The first non-empty list of names along ``paths``: a list, a space-separated string, or an object's keys."""
     for path in paths:
-        names = as_names(read_path(claims, path))
-        if names:
-            return names
+        value = read_path(claims, path)
+        if value is not None:
+            names = as_names(value)
+            if names:
+                return names
     return ()
 
 
@@ -70,8 +74,10 @@ def as_names(value: Any) -> tuple[str, ...]:
     provider. A key counts where an object or ``true`` stands behind it, so that ``{"admin": false}`` grants nothing.
     """
     if isinstance(value, str):
-        return tuple(filter(None, value.split(" ")))
+        return _words(value)
     if isinstance(value, tuple | list):
+        if _STRINGS_ALONE.issuperset(map(type, value)) and "" not in value:
+            return tuple(value)
         return tuple([name for name in value if isinstance(name, str) and name])
     if isinstance(value, JSON_OBJECT):
         return tuple(
@@ -80,16 +86,27 @@ def as_names(value: Any) -> tuple[str, ...]:
     return ()
 
 
+@lru_cache(maxsize=1024)  # the same few scopes come in every token: one tuple for all of them, and sooner
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(" ")))
+
+
 def read_each_client(claims: Claims, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each (client, names) that a path with ``{client}`` leads to (Keycloak's ``resource_access``)."""
-    before, _, after = path.partition(CLIENT_PLACEHOLDER)
-    clients = read_path(claims, before.removesuffix("."))
+    before, after = _around_client(path)
+    clients = read_path(claims, before)
     if isinstance(clients, JSON_OBJECT):
         for client, members in clients.items():
             if not after:
                 yield client, as_names(members)
             elif isinstance(members, JSON_OBJECT):
-                yield client, as_names(read_path(members, after.removeprefix(".")))
+                yield client, as_names(read_path(members, after))
+
+
+@lru_cache(maxsize=1024)
+def _around_client(path: str) -> tuple[str, str]:
+    before, _, after = path.partition(CLIENT_PLACEHOLDER)
+    return before.removesuffix("."), after.removeprefix(".")
 
 
 def read_audience(claims: Claims) -> tuple[str, ...]:
@@ -97,6 +114,6 @@ def read_audience(claims: Claims) -> tuple[str, ...]:
     value = claims.get("aud")
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, tuple | list) and all(isinstance(audience, str) for audience in value):
+    if isinstance(value, tuple | list) and _STRINGS_ALONE.issuperset(map(type, value)):
         return tuple(value)
     return ()

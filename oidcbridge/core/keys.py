@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
 from joserfc.util import base64_to_int
 
+from oidcbridge.core.signatures import signature_check
 from oidcbridge.core.strict_json import StrictJSONError, parse_json_object, thaw
 from oidcbridge.errors import KeysUnavailableError
 
@@ -34,7 +34,8 @@ class Algorithm(NamedTuple):
     secret_bytes: int = 0
 
 
-#: Every signature algorithm understood here (RFC 7518 section 3.1, RFC 8037, RFC 9864). ``none`` is not among them.
+#: Every signature algorithm understood here (RFC 7518 section 3.1, RFC 8037, RFC 9864); ``none`` is not among them, and
+#: an algorithm is used with its own kind of key alone (RFC 8725 sections 3.1 and 3.2).
 ALGORITHMS: Mapping[str, Algorithm] = {
     "RS256": Algorithm("RSA"),
     "RS384": Algorithm("RSA"),
@@ -53,18 +54,18 @@ ALGORITHMS: Mapping[str, Algorithm] = {
 }
 HMAC_ALGORITHMS = frozenset(name for name, row in ALGORITHMS.items() if row.kty == "oct")
 ASYMMETRIC_ALGORITHMS = frozenset(ALGORITHMS) - HMAC_ALGORITHMS
-_PRIMITIVES = {name: JWSRegistry.algorithms[name] for name in ALGORITHMS}
 
 
 class Key:
     """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` says which, down to its name."""
 
-    __slots__ = ("_material", "algorithms", "fingerprint", "kid", "thumbprint")
+    __slots__ = ("_checks", "algorithms", "fingerprint", "kid", "thumbprint")
 
     def __init__(
         self, material: AsymmetricKey | OctKey, *, kid: str | None, algorithms: frozenset[str], use: str
     ) -> None:
-        self._material = material
+        native = material.get_op_key("verify")
+        self._checks = {alg: signature_check(alg, native) for alg in algorithms}
         self.kid = kid
         self.algorithms = algorithms
         self.thumbprint = material.thumbprint()
@@ -75,7 +76,8 @@ class Key:
 
     def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
         """Whether ``signature`` over ``message`` is this key's, by ``alg`` (one of ``algorithms``)."""
-        return alg in self.algorithms and _PRIMITIVES[alg].verify(message, signature, self._material)
+        check = self._checks.get(alg)
+        return check is not None and check.verifies(message, signature)
 
 
 class SkippedKey(NamedTuple):
@@ -227,7 +229,17 @@ def why_weak(n: int, e: int) -> str | None:
         return f"an RSA key outside {MIN_RSA_BITS} to {MAX_RSA_BITS} bits"
     if not (n % 2 and e % 2 and 3 <= e < 2**33):
         return "an RSA key with an unsafe modulus or exponent"
+    if all(n % prime in powers for prime, powers in _ROCA):
+        return "an RSA key of a broken generator, whose private key can be computed (CVE-2017-15361)"
     return None
+
+
+# That generator's moduli are powers of 65537 to every small prime: an honest one is so once in 2^28.
+_ROCA = tuple(
+    (prime, frozenset(pow(65537, power, prime) for power in range(prime)))
+    for prime in range(3, 168)
+    if all(prime % divisor for divisor in range(2, prime))
+)
 
 
 def anybody_signs_for(material: OKPKey) -> bool:

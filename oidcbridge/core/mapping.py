@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -19,12 +20,14 @@ from oidcbridge.core.claims import (
     read_string,
 )
 from oidcbridge.core.principal import Principal
+from oidcbridge.core.strict_json import freeze
 from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ClaimError, MissingClaimError
 
 #: Says whether verified claims speak for a machine.
 MachineRule = Callable[[Claims], bool]
 MACHINE_PREFIX = "client:"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def sub_is_client(claims: Claims) -> bool:
@@ -59,65 +62,62 @@ class ClaimMapping:
     user_id_prefix: str = ""
     """``name:`` where several issuers are configured, so that equal subjects stay apart."""
 
+    def __post_init__(self) -> None:
+        for name in ("dependencies", "session_state"):  # reachable from every principal
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def read_field(self, name: str, claims: Claims, principal: Principal) -> object:
+        """A field of ``principal`` that does not decide who it is; nothing in it is ever refused."""
+        read = _READERS.get(name)
+        if read is None:
+            raise AttributeError(name)
+        return read(claims, self, principal)
+
 
 def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
     """Map verified claims. Raises `ClaimError` where they name nobody: ``user_id`` is never empty."""
     claims = token.claims
-    machine = mapping.is_machine(claims)
-    client_id = read_string(claims, mapping.client_id)
-    lists = {
-        "scopes": read_names(claims, mapping.scopes),
-        "roles": _roles(claims, mapping),
-        "groups": read_names(claims, mapping.groups),
-        "permissions": read_names(claims, mapping.permissions),
-    }
-    tenant = _tenant(claims, mapping.tenant)
-    if mapping.tenants and tenant not in mapping.tenants:
-        raise ClaimError(
-            f"tenant {ascii(tenant)[:200]} is not among tenants", claim=next(iter(mapping.tenant), "tenant")
-        )
-    prefix = mapping.user_id_prefix + (f"{tenant}:" if mapping.tenants else "")
-    return Principal(
-        user_id=prefix + _user_id(claims, mapping, client_id, machine=machine),
-        session_id=read_string(claims, mapping.session_id),
-        dependencies=_selected(claims, mapping.dependencies, lists),
-        session_state=_selected(claims, mapping.session_state, lists),
-        client_id=client_id,
-        tenant=tenant,
-        issuer=read_string(claims, ("iss",)),
-        kind="machine" if machine else "user",
-        groups_complete=not _groups_left_out(claims),
-        expires_at=token.expires_at,
-        claims=claims,
-        **lists,
-    )
+    user_id = _user_id(claims, mapping)
+    if mapping.tenants:
+        user_id = f"{_allowed_tenant(claims, mapping)}:{user_id}"
+    if mapping.user_id_prefix:
+        user_id = mapping.user_id_prefix + user_id
+    return Principal.read_by(mapping, claims, user_id, token.expires_at)
 
 
 def insecure_unverified_fields(
     claims: Claims, mapping: ClaimMapping
 ) -> tuple[str | None, str | None, Mapping[str, Any], Mapping[str, Any]]:
     """user_id, session_id, dependencies and session_state of claims that nobody vouches for (``validate=False``)."""
+    claims = freeze(claims)
     return (
         read_string(claims, mapping.user_id),
         read_string(claims, mapping.session_id),
-        _selected(claims, mapping.dependencies, {}),
-        _selected(claims, mapping.session_state, {}),
+        _selected(claims, mapping.dependencies, None),
+        _selected(claims, mapping.session_state, None),
     )
 
 
-def _user_id(claims: Claims, mapping: ClaimMapping, client_id: str | None, *, machine: bool) -> str:
-    path = next((path for path in mapping.user_id if read_string(claims, (path,))), None)
-    user_id = read_string(claims, (path,)) if path else None
-    if machine and user_id in (None, client_id):
-        if client_id is None:
-            raise MissingClaimError("a machine's token without a client id", claim="client_id")
-        return MACHINE_PREFIX + client_id
-    if path is None or user_id is None:
-        raise MissingClaimError(
-            f"the token names no user: none of {list(mapping.user_id)} is a non-empty string"
-            " (Keycloak: give the client the 'basic' scope; else set user_id_claim)",
-            claim=next(iter(mapping.user_id), "sub"),
-        )
+def _user_id(claims: Claims, mapping: ClaimMapping) -> str:
+    user_id, path = None, next(iter(mapping.user_id), "sub")
+    for path in mapping.user_id:
+        user_id = read_path(claims, path)
+        if isinstance(user_id, str) and user_id:
+            break
+    else:
+        user_id = None
+    client_id = read_string(claims, mapping.client_id)
+    if user_id is None or user_id == client_id:
+        if mapping.is_machine(claims):
+            if client_id is None:
+                raise MissingClaimError("a machine's token without a client id", claim="client_id")
+            return MACHINE_PREFIX + client_id
+        if user_id is None:
+            raise MissingClaimError(
+                f"the token names no user: none of {list(mapping.user_id)} is a non-empty string"
+                " (Keycloak: give the client the 'basic' scope; else set user_id_claim)",
+                claim=next(iter(mapping.user_id), "sub"),
+            )
     if path.endswith("email") and read_path(claims, f"{path}_verified") is not True:
         raise ClaimError(f"{path!r} is the user id, and '{path}_verified' is not true", claim=path)
     if user_id.startswith(MACHINE_PREFIX):  # a machine's own subject too: it would be another machine's id
@@ -126,14 +126,29 @@ def _user_id(claims: Claims, mapping: ClaimMapping, client_id: str | None, *, ma
 
 
 def _roles(claims: Claims, mapping: ClaimMapping) -> tuple[str, ...]:
-    plain = tuple(path for path in mapping.roles if CLIENT_PLACEHOLDER not in path)
-    roles = dict.fromkeys(read_names(claims, plain))
-    for path in mapping.roles:
-        if CLIENT_PLACEHOLDER in path:
-            for client, names in read_each_client(claims, path):
-                own = client in mapping.own_clients
-                roles.update(dict.fromkeys(name if own else f"{client}:{name}" for name in names))
-    return tuple(roles)
+    plain, of_clients = _by_kind(mapping.roles)
+    roles = read_names(claims, plain)
+    for path in of_clients:
+        for client, names in read_each_client(claims, path):
+            roles += names if client in mapping.own_clients else _qualified(client, names)
+    return _each_once(roles)
+
+
+@lru_cache(maxsize=1024)
+def _qualified(client: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([f"{client}:{name}" for name in names])
+
+
+@lru_cache(maxsize=1024)  # most users have one of a few sets of roles: one tuple for all who have the same
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+@lru_cache(maxsize=1024)  # paths are the configuration's, and few
+def _by_kind(paths: ClaimPaths) -> tuple[ClaimPaths, ClaimPaths]:
+    """Those without and those with ``{client}``."""
+    of_clients = tuple(path for path in paths if CLIENT_PLACEHOLDER in path)
+    return tuple(path for path in paths if path not in of_clients), of_clients
 
 
 def _tenant(claims: Claims, paths: ClaimPaths) -> str | None:
@@ -148,19 +163,54 @@ def _tenant(claims: Claims, paths: ClaimPaths) -> str | None:
     return None
 
 
+def _allowed_tenant(claims: Claims, mapping: ClaimMapping) -> str:
+    tenant = _tenant(claims, mapping.tenant)
+    if tenant is None or tenant not in mapping.tenants:
+        raise ClaimError(
+            f"tenant {ascii(tenant)[:200]} is not among tenants", claim=next(iter(mapping.tenant), "tenant")
+        )
+    return tenant
+
+
 def _groups_left_out(claims: Claims) -> bool:
     """Entra leaves groups out of a token that has too many, and says so in one of two ways."""
     elsewhere = claims.get("_claim_names")
     return claims.get("hasgroups") is True or (isinstance(elsewhere, JSON_OBJECT) and "groups" in elsewhere)
 
 
-def _selected(claims: Claims, wanted: Mapping[str, str], lists: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
+_LISTS = frozenset({"scopes", "roles", "groups", "permissions"})
+
+
+def _selected(claims: Claims, wanted: Mapping[str, str], principal: Principal | None) -> Mapping[str, Any]:
     """The wanted claims that are there; ``roles`` and its like also where the provider keeps them elsewhere."""
+    if not wanted:
+        return _NOTHING
     selected = {}
     for name, path in wanted.items():
         value = read_path(claims, path)
-        if value is None:
-            value = lists.get(path) or None
+        if value is None and principal is not None and path in _LISTS:
+            value = getattr(principal, path) or None
         if value is not None:
             selected[name] = value
     return MappingProxyType(selected)
+
+
+def _read_only(claims: Claims) -> Claims:
+    return claims if type(claims) is MappingProxyType else freeze(claims)
+
+
+_READERS: Mapping[str, Callable[[Claims, ClaimMapping, Principal], object]] = {
+    "claims": lambda claims, _mapping, _principal: _read_only(claims),
+    "client_id": lambda claims, mapping, _principal: read_string(claims, mapping.client_id),
+    "dependencies": lambda _claims, mapping, who: _selected(who.claims, mapping.dependencies, who),
+    "groups": lambda claims, mapping, _principal: read_names(claims, mapping.groups),
+    "groups_complete": lambda claims, _mapping, _principal: not _groups_left_out(claims),
+    "issuer": lambda claims, _mapping, _principal: read_string(claims, ("iss",)),
+    "kind": lambda claims, mapping, _principal: "machine" if mapping.is_machine(claims) else "user",
+    "permissions": lambda claims, mapping, _principal: read_names(claims, mapping.permissions),
+    "roles": lambda claims, mapping, _principal: _roles(claims, mapping),
+    "scopes": lambda claims, mapping, _principal: read_names(claims, mapping.scopes),
+    "session_id": lambda claims, mapping, _principal: read_string(claims, mapping.session_id),
+    "session_state": lambda _claims, mapping, who: _selected(who.claims, mapping.session_state, who),
+    "tenant": lambda claims, mapping, _principal: _tenant(claims, mapping.tenant),
+}

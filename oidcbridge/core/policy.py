@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -49,25 +50,32 @@ class Policy:
     leeway: float = 60.0
     token_type: Literal["at+jwt"] | None = None
     rules: TokenRules = field(default_factory=TokenRules)
+    header_types: frozenset[str | None] = field(init=False)
+    """The ``typ`` values that pass; None is a header without one."""
+
+    def __post_init__(self) -> None:
+        strict = self.token_type is not None
+        types = frozenset({self.token_type}) if strict else self.rules.header_types | {None}
+        object.__setattr__(self, "header_types", types)
 
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock:
-    """Where the time comes from, in seconds; replace it in tests (`oidcbridge.testing.Clock`)."""
+    """Where the time comes from, in seconds; replace it in tests (`oidcbridge.testing.Clock`).
 
-    def time(self) -> float:
-        """Wall-clock seconds since the epoch; tokens are judged by it."""
-        return time.time()
+    Asked several times a request: so these are the system's own functions, with no call of ours around them.
+    """
 
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
-
-    def boottime(self) -> float:
-        """Seconds since boot that go on while the machine sleeps, where the system counts them."""
-        return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
+    #: Seconds since boot that go on while the machine sleeps, where the system counts them.
+    boottime: Callable[[], float] = staticmethod(
+        time.monotonic if _BOOTTIME is None else partial(time.clock_gettime, _BOOTTIME)
+    )
+    #: Seconds that never go back.
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
+    #: Wall-clock seconds since the epoch; tokens are judged by it.
+    time: Callable[[], float] = staticmethod(time.time)
 
 
 _WEEK = 7 * 86400.0

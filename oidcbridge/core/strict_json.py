@@ -1,4 +1,4 @@
-"""JSON as a verifier must read it: one meaning per text, read-only from birth.
+"""JSON as a verifier must read it: one meaning per text.
 
 Rules (RFC 8259, RFC 7515 section 4, RFC 7519 section 4, RFC 8725 section 3.7)::
 
@@ -9,14 +9,14 @@ Rules (RFC 8259, RFC 7515 section 4, RFC 7519 section 4, RFC 8725 section 3.7)::
     strings       no lone surrogates                 they cannot be encoded again
     nesting       at most 512 brackets, 32 deep      what is deeper cannot even be shown or copied
 
-Objects come back as mapping proxies and arrays as tuples, so nothing parsed from a token can be changed later.
+`parse_json` gives plain dicts and lists, for those who read them and hand nothing on; `parse_json_object` gives mapping
+proxies and tuples, which nobody can change later.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 MAX_BRACKETS = 512
 MAX_DEPTH = 32
 MAX_DIGITS = 20
-_MAX_SHARED_CHARS = 64
+_WHITE_SPACE = " \t\n\r"
 
 
 class StrictJSONError(ValueError):
@@ -32,27 +32,41 @@ class StrictJSONError(ValueError):
 
 
 def parse_json_object(data: bytes) -> Mapping[str, Any]:
-    """Parse ``data`` as one JSON object under the rules above, or raise `StrictJSONError`."""
-    brackets = data.count(b"{") + data.count(b"[")
+    """Parse ``data`` as one JSON object under the rules above, read-only, or raise `StrictJSONError`."""
+    frozen: Mapping[str, Any] = freeze(parse_json(data))
+    return frozen
+
+
+def parse_json(data: bytes) -> dict[str, Any]:
+    """The same as plain dicts and lists: for what is read on the way of every new token."""
+    try:
+        text = data.decode("utf-8").strip(_WHITE_SPACE)
+    except UnicodeDecodeError:
+        raise StrictJSONError("not JSON in UTF-8 (UnicodeDecodeError)") from None
+    brackets = text.count("{") + text.count("[")
     if brackets > MAX_BRACKETS:
         raise StrictJSONError(f"more than {MAX_BRACKETS} brackets")
     try:
-        value = _DECODER.decode(data.decode("utf-8"))
-        if b"\\u" in data:
+        value, end = _DECODER.raw_decode(text)  # without the two searches for white space that `decode` makes
+        if "\\" in text and "\\u" in text:  # to look for one character first is ten times faster
             _refuse_lone_surrogates(value)
-        if brackets > MAX_DEPTH:  # with fewer it cannot be deeper
-            _refuse_depth(value, MAX_DEPTH)
     except StrictJSONError:
         raise
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeEncodeError are ValueErrors
         raise StrictJSONError(f"not JSON in UTF-8 ({type(error).__name__})") from None
-    if type(value) is not MappingProxyType:
+    if end != len(text):
+        raise StrictJSONError("not JSON in UTF-8 (more stands behind it)")
+    if type(value) is not dict:
         raise StrictJSONError("not a JSON object")
+    if brackets > MAX_DEPTH:  # with fewer it cannot be deeper
+        _refuse_depth(value, MAX_DEPTH)
     return value
 
 
 def thaw(value: Any) -> Any:
     """A plain, deep copy (dict, list) of a parsed value, for those who write into it."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Mapping):
         return {name: thaw(member) for name, member in value.items()}
     if isinstance(value, tuple | list):
@@ -62,35 +76,23 @@ def thaw(value: Any) -> Any:
 
 def freeze(value: Any) -> Any:
     """The read-only twin of ``value``: mapping proxies and tuples all the way down."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Mapping):
         return MappingProxyType({name: freeze(member) for name, member in value.items()})
     if isinstance(value, tuple | list):
-        return tuple(freeze(member) for member in value)
+        return tuple([freeze(member) for member in value])
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    members = {_shared(name) if len(name) <= _MAX_SHARED_CHARS else name: value for name, value in pairs}
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
     if len(members) != len(pairs):
         raise StrictJSONError("a member name stands twice in one object")
-    for name, value in members.items():
-        if type(value) is list:
-            members[name] = _array(value)
-    return MappingProxyType(members)
-
-
-@lru_cache(maxsize=1024)
-def _shared(name: str) -> str:
-    """One string object for a name that recurs in every token: saves about 1.5 KiB a cached token.
-
-    Not `sys.intern`: where interned strings are never freed (early CPython 3.12, every free-threaded build), any
-    stranger's token would cost memory for good.
-    """
-    return name
-
-
-def _array(values: list[Any]) -> tuple[Any, ...]:
-    return tuple([_array(value) if type(value) is list else value for value in values])
+    return members
 
 
 def _integer(digits: str) -> int:
@@ -113,20 +115,20 @@ def _constant(_name: str) -> NoReturn:
 def _refuse_lone_surrogates(value: Any) -> None:
     if type(value) is str:
         value.encode("utf-8")  # raises UnicodeEncodeError, a ValueError
-    elif type(value) is MappingProxyType:
+    elif type(value) is dict:
         for name, member in value.items():
             _refuse_lone_surrogates(name)
             _refuse_lone_surrogates(member)
-    elif type(value) is tuple:
+    elif type(value) is list:
         for member in value:
             _refuse_lone_surrogates(member)
 
 
 def _refuse_depth(value: Any, left: int) -> None:
-    if type(value) is MappingProxyType or type(value) is tuple:
+    if type(value) is dict or type(value) is list:
         if not left:
             raise StrictJSONError(f"nested deeper than {MAX_DEPTH}")
-        for member in value.values() if type(value) is MappingProxyType else value:
+        for member in value.values() if type(value) is dict else value:
             _refuse_depth(member, left - 1)
 
 

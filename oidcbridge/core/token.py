@@ -8,7 +8,9 @@ may not say here::
     b64             must not be used in a JWT                                   RFC 7797 section 7
     zip, enc, epk   belong to encrypted tokens                                  RFC 7516 section 4.1
 
-Every other member is ignored (RFC 7515 section 4): ``jwk``, ``jku``, ``x5u`` and ``x5c`` never select a key.
+Every other member is ignored (RFC 7515 section 4): ``jwk``, ``jku``, ``x5u`` and ``x5c`` never select a key (RFC 8725
+section 3.10), and ``kid`` is a short string to look up in memory, nothing else. Five parts are a JWE, which is refused
+(RFC 8725 section 3.3).
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from oidcbridge.core.strict_json import StrictJSONError, parse_json_object
+from oidcbridge.core.strict_json import StrictJSONError, parse_json
 from oidcbridge.errors import MalformedTokenError
 
 MAX_TOKEN_BYTES = 16 * 1024
 MAX_KID_BYTES = 256
 _CACHEABLE_HEADER_BYTES = 1024
 _FORBIDDEN_MEMBERS = ("crit", "b64", "zip", "enc", "epk")
-_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_PADDING = ("", "", "==", "=")
 # The last character of a canonical segment has zero bits where no byte is left to carry them.
-_CANONICAL_ENDINGS = {2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
+_CANONICAL_ENDINGS = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
 
 
 class JoseHeader(NamedTuple):
@@ -62,15 +64,16 @@ def parse_unverified(token: str) -> UnverifiedToken:
         raise MalformedTokenError(f"the token is longer than {MAX_TOKEN_BYTES} bytes")
     if not token.isascii():
         raise MalformedTokenError("the token holds characters that no compact JWS has")
-    data = token.encode("ascii")
-    dots = data.count(b".")
-    if dots != 2:
-        raise MalformedTokenError(_why_not_three_parts(dots))
-    signing_input, _, signature = data.rpartition(b".")
-    header, _, payload = signing_input.partition(b".")
+    parts = token.split(".", 5)
+    if len(parts) != 3:
+        raise MalformedTokenError(_why_not_three_parts(token.count(".")))
+    header, payload, signature = parts
     parse = _parse_header if len(header) <= _CACHEABLE_HEADER_BYTES else _parse_header.__wrapped__
     return UnverifiedToken(
-        parse(header), _parse_part(payload, "payload"), signing_input, _decode(signature, "signature")
+        parse(header),
+        _parse_part(payload, "payload"),
+        token[: -1 - len(signature)].encode("ascii"),
+        _decode(signature, "signature"),
     )
 
 
@@ -84,7 +87,7 @@ def _why_not_three_parts(dots: int) -> str:
 
 
 @lru_cache(maxsize=256)  # an issuer signs everything with a handful of headers
-def _parse_header(segment: bytes) -> JoseHeader:
+def _parse_header(segment: str) -> JoseHeader:
     header = _parse_part(segment, "header")
     for name in _FORBIDDEN_MEMBERS:
         if name in header:
@@ -99,21 +102,20 @@ def _parse_header(segment: bytes) -> JoseHeader:
     return JoseHeader(alg, kid, typ.lower().removeprefix("application/") if typ is not None else None)
 
 
-def _parse_part(segment: bytes, name: str) -> Mapping[str, Any]:
+def _parse_part(segment: str, name: str) -> dict[str, Any]:
     try:
-        return parse_json_object(_decode(segment, name))
+        return parse_json(_decode(segment, name))
     except StrictJSONError as error:
         raise MalformedTokenError(f"the {name} is refused: {error}") from None
 
 
-def _decode(segment: bytes, name: str) -> bytes:
+def _decode(segment: str, name: str) -> bytes:
     tail = len(segment) % 4
-    if tail == 1 or b"+" in segment or b"/" in segment or b"=" in segment:
+    if tail == 1 or "+" in segment or "/" in segment or "=" in segment:
         raise MalformedTokenError(f"the {name} is not base64url")
     if tail and segment[-1] not in _CANONICAL_ENDINGS[tail]:
         raise MalformedTokenError(f"the {name} is not canonical base64url")
-    padded = segment.translate(_TO_STANDARD_ALPHABET) + b"==="[: -len(segment) % 4]
     try:
-        return a2b_base64(padded, strict_mode=True)
+        return a2b_base64(segment.replace("-", "+").replace("_", "/") + _PADDING[tail], strict_mode=True)
     except Base64Error:
         raise MalformedTokenError(f"the {name} is not base64url") from None

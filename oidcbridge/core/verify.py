@@ -6,6 +6,7 @@ In order, the cheap before the dear, each rule with the section it comes from::
     typ absent, JWT or at+jwt                       RFC 9068 4, RFC 8725 3.11
     iss equals the configured issuer, as text       RFC 9068 4
     exp there and not passed; nbf, iat not ahead    RFC 7519 4.1.4 to 4.1.6, RFC 9068 4
+    jti a string                                    RFC 7519 4.1.7
     an access token, by its provider's own mark     RFC 8725 3.12
     not sender-constrained                          RFC 9449 7.1, RFC 8705 3
     aud names this API                              RFC 9068 4, RFC 8725 3.9
@@ -22,8 +23,8 @@ from typing import Any, NamedTuple
 
 from oidcbridge.core.claims import read_audience, read_string
 from oidcbridge.core.keys import Key, KeySet
-from oidcbridge.core.policy import Policy
-from oidcbridge.core.token import JoseHeader, UnverifiedToken
+from oidcbridge.core.policy import Policy, TokenRules
+from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.errors import (
     AlgorithmNotAllowedError,
     AudienceMismatchError,
@@ -37,7 +38,7 @@ from oidcbridge.errors import (
 )
 
 _STRICT_REQUIRED = ("iss", "sub", "client_id", "jti")  # RFC 9068 2.2, beside exp, aud and iat
-_MAX_NUMERIC_DATE = 253402300800.0  # the year 10000; beyond it no clock or calendar agrees
+_MAX_NUMERIC_DATE = 253402300800.0  # the year 10000, which no calendar here knows any more
 
 
 class VerifiedToken(NamedTuple):
@@ -55,18 +56,34 @@ def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, fl
     ``now`` is in seconds since the epoch. Returns (expires_at, not_before) in the same unit; the token is still
     unverified. Raises a `TokenError`.
     """
-    header, claims = token.header, token.claims
+    header, claims, leeway = token.header, token.claims, policy.leeway
     if header.alg not in policy.algorithms:
         raise AlgorithmNotAllowedError(_algorithm_message(header.alg, policy))
-    _check_header_type(header, policy)
+    if header.typ not in policy.header_types:
+        raise TokenTypeError(_header_type_message(header.typ, policy), claim="typ")
     if policy.issuer is not None and claims.get("iss") != policy.issuer:
         raise IssuerMismatchError(f"'iss' is not {policy.issuer!r}", claim="iss")
-    times = _check_times(claims, policy, now)
-    _check_kind(claims, policy)
+    if "exp" not in claims:
+        raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
+    expires_at = _numeric_date(claims, "exp")
+    if now >= expires_at + leeway:
+        raise ExpiredTokenError(f"the token expired {now - expires_at:.0f} s ago", claim="exp")
+    not_before = 0.0
+    for name in ("nbf", "iat"):
+        if name in claims:
+            moment = _numeric_date(claims, name)
+            if moment > now + leeway:
+                raise NotYetValidError(f"{name!r} lies {moment - now:.0f} s in the future", claim=name)
+            not_before = max(not_before, moment)
+    if type(claims.get("jti", "")) is not str:
+        raise MissingClaimError("'jti' is not a string", claim="jti")
+    _check_kind(claims, policy.rules)
+    if policy.client_ids:
+        _check_client(claims, policy)
     _check_audience(claims, policy)
     if policy.token_type is not None:
         _check_rfc9068_claims(claims)
-    return times
+    return expires_at, not_before
 
 
 def verify(token: UnverifiedToken, key_set: KeySet, policy: Policy, now: float) -> VerifiedToken:
@@ -89,70 +106,48 @@ def _algorithm_message(alg: str, policy: Policy) -> str:
     return message
 
 
-def _check_header_type(header: JoseHeader, policy: Policy) -> None:
-    typ = header.typ
-    if policy.token_type is not None:
-        if typ != policy.token_type:
-            raise TokenTypeError(f"header typ {_shown(typ)} is not {policy.token_type!r}", claim="typ")
-    elif typ is not None and typ not in policy.rules.header_types:
-        raise TokenTypeError(f"header typ {_shown(typ)} is not that of an access token", claim="typ")
+def _header_type_message(typ: str | None, policy: Policy) -> str:
+    wanted = f"{policy.token_type!r}" if policy.token_type is not None else "that of an access token"
+    return f"header typ {_shown(typ)} is not {wanted}"
 
 
-def _check_times(claims: Mapping[str, Any], policy: Policy, now: float) -> tuple[float, float]:
-    expires_at = _numeric_date(claims, "exp")
-    if expires_at is None:
-        raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
-    if now >= expires_at + policy.leeway:
-        raise ExpiredTokenError(f"the token expired {now - expires_at:.0f} s ago", claim="exp")
-    not_before = 0.0
-    for name in ("nbf", "iat"):
-        moment = _numeric_date(claims, name)
-        if moment is not None:
-            if moment > now + policy.leeway:
-                raise NotYetValidError(f"{name!r} lies {moment - now:.0f} s in the future", claim=name)
-            not_before = max(not_before, moment)
-    return expires_at, not_before
-
-
-def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+def _numeric_date(claims: Mapping[str, Any], name: str) -> float:
     """A NumericDate is a JSON number (RFC 7519 section 2); strings and booleans are not."""
-    if name not in claims:
-        return None
     value = claims[name]
-    if type(value) not in (int, float) or not 0 <= value <= _MAX_NUMERIC_DATE:
+    if type(value) not in (int, float) or not 0 <= value < _MAX_NUMERIC_DATE:
         raise MissingClaimError(f"{name!r} is not a point in time", claim=name)
     return float(value)
 
 
-def _check_kind(claims: Mapping[str, Any], policy: Policy) -> None:
+def _check_kind(claims: Mapping[str, Any], rules: TokenRules) -> None:
     if "cnf" in claims:
         raise TokenTypeError("the token is bound to a sender's key (cnf) and came as a plain bearer", claim="cnf")
-    rules = policy.rules
-    if rules.marker is not None:
-        kind = claims.get(rules.marker.claim)
-        if not (isinstance(kind, str) and kind in rules.marker.access):
-            said = f"{rules.marker.claim!r} says {_shown(kind)}, not an access token"
-            raise TokenTypeError(said, claim=rules.marker.claim)
+    marker = rules.marker
+    if marker is not None:
+        kind = claims.get(marker.claim)
+        if not (isinstance(kind, str) and kind in marker.access):
+            raise TokenTypeError(f"{marker.claim!r} says {_shown(kind)}, not an access token", claim=marker.claim)
         return
     for name in rules.foreign_claims:
         if name in claims:
             raise TokenTypeError(f"{name!r} marks an ID or logout token, not an access token", claim=name)
 
 
+def _check_client(claims: Mapping[str, Any], policy: Policy) -> None:
+    paths = policy.rules.client_id_claims
+    client_id = read_string(claims, paths)
+    if client_id not in policy.client_ids:
+        raise AudienceMismatchError(
+            f"client {_shown(client_id)} is not in client_ids", claim=next(iter(paths), "client_id")
+        )
+
+
 def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
-    rules = policy.rules
-    if policy.client_ids:
-        client_id = read_string(claims, rules.client_id_claims)
-        if client_id not in policy.client_ids:
-            raise AudienceMismatchError(
-                f"client {_shown(client_id)} is not in client_ids",
-                claim=next(iter(rules.client_id_claims), "client_id"),
-            )
-    if "aud" not in claims and not rules.audience_required:
+    if "aud" not in claims and not policy.rules.audience_required:
         return
     if policy.audiences is None:
         # An audience that is there binds the token to somebody; where ours has no name, it is not us (RFC 8707).
-        if not rules.audience_required:
+        if not policy.rules.audience_required:
             raise AudienceMismatchError("the token names an audience; pass audience= to accept it", claim="aud")
         return
     audience = read_audience(claims)

@@ -44,16 +44,20 @@ class Issuers:
         Waits until the monotonic second ``give_up``, or not at all; for an issuer that is written down, never. Raises
         `UnknownIssuerError`, and what `Tenants.find` raises.
         """
+        issuer = self.written_down(token)
+        if issuer is not None:
+            return issuer
+        name = token.claims.get("iss")
+        if self._tenants is not None and isinstance(name, str):
+            return (yield from self._tenants.find(token, name, give_up, wait=wait))
+        raise UnknownIssuerError(f"iss {ascii(name)[:200]} is not among {self}")
+
+    def written_down(self, token: UnverifiedToken) -> IssuerAtWork | None:
+        """The same among those that are written down; None where it is none of them."""
         if self._anonymous is not None:
             return self._anonymous
         name = token.claims.get("iss")
-        if isinstance(name, str):
-            issuer = self.fixed.get(name)
-            if issuer is not None:
-                return issuer
-            if self._tenants is not None:
-                return (yield from self._tenants.find(token, name, give_up, wait=wait))
-        raise UnknownIssuerError(f"iss {ascii(name)[:200]} is not among {self}")
+        return self.fixed.get(name) if isinstance(name, str) else None
 
     def confirm(self, issuer: IssuerAtWork) -> None:
         """A token of ``issuer`` was good."""

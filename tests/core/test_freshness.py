@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from oidcbridge.core.freshness import (
@@ -43,6 +45,15 @@ def test_age_is_the_largest_of_three_clocks_so_that_keys_never_look_younger() ->
 
 def test_age_is_never_negative() -> None:
     assert Instant(100, 100, 100).age(Instant(50, 50, 50)) == 0
+
+
+@pytest.mark.parametrize("later", [Instant(105, 100, 100), Instant(100, 105, 100), Instant(100, 100, 105)])
+def test_any_one_clock_that_went_on_makes_keys_older(later: Instant) -> None:
+    assert Instant(100, 100, 100).age(later) == 5
+
+
+def test_a_state_goes_by_its_name_in_health_reports_and_metrics() -> None:
+    assert [state.value for state in State] == ["empty", "fresh", "stale", "expired", "degraded", "dead"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +113,7 @@ def test_a_busy_process_never_waits_and_an_idle_one_asks_after_twice_the_freshne
         ({"cache-control": "max-age=-5"}, 300),
         ({"cache-control": "max-age=1e30"}, 300),
         ({"cache-control": "max-age=abc"}, 300),
+        ({"cache-control": "max-age=X600X"}, 300),
         ({"cache-control": "max-age="}, 300),
         ({"cache-control": "max-age"}, 300),
         ({"cache-control": "max-age=\u0661\u0662\u0663"}, 300),
@@ -146,6 +158,20 @@ def test_cache_control_says_how_long_an_answer_is_fresh_within_bounds(headers: d
 )
 def test_expires_counts_from_the_answers_own_date_and_what_is_no_date_has_passed(expires: str, seconds: float) -> None:
     assert soft_lifetime({"date": DATE, "expires": expires}, OPTIONS) == seconds
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be set for one process")
+@pytest.mark.parametrize("expires", ["Sun Nov  6 08:59:37 1994", "Sun, 06 Nov 1994 08:59:37 -0000"])
+def test_a_date_without_a_zone_is_in_utc_wherever_this_machine_stands(
+    expires: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("TZ", "EST+5")
+            time.tzset()
+            assert soft_lifetime({"date": DATE, "expires": expires}, OPTIONS) == 600
+    finally:
+        time.tzset()
 
 
 def test_expires_less_the_answers_age_and_nothing_where_its_date_is_unknown() -> None:
@@ -266,6 +292,12 @@ def test_a_clock_read_late_by_another_thread_refills_nothing_twice() -> None:
     assert budget.take(110.0)
 
 
+def test_a_clock_read_late_by_another_thread_takes_nothing_away() -> None:
+    budget = UnknownKidBudget(OPTIONS, now=100.0)
+    assert budget.is_full(99.9)
+    assert [budget.take(50.0) for _ in range(3)] == [True, True, False]
+
+
 def test_a_kid_that_nobody_has_is_remembered_for_thirty_seconds() -> None:
     budget = UnknownKidBudget(OPTIONS, now=0.0)
     budget.remember_absent("RS256:k", 100.0)
@@ -275,6 +307,7 @@ def test_a_kid_that_nobody_has_is_remembered_for_thirty_seconds() -> None:
     assert not budget.is_absent("RS256:other", 100.0)
     budget.forget_absent()
     assert not budget.is_absent("RS256:k", 100.0)
+    assert not budget.is_absent("RS256:k", 0.0), "a machine that has just started"
 
 
 def test_a_flood_of_unknown_kids_takes_bounded_memory() -> None:

@@ -18,7 +18,7 @@ from oidcbridge.core.mapping import (
     sub_is_client,
 )
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.strict_json import parse_json_object
+from oidcbridge.core.strict_json import parse_json
 from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ClaimError, MissingClaimError
 from oidcbridge.profiles import PROFILES
@@ -33,12 +33,12 @@ def any_key() -> Key:
     return parse_key_set(json.dumps({"keys": [FakeKey.generate("ES256").public_jwk()]}).encode()).keys[0]
 
 
-def frozen(claims: Mapping[str, object]) -> Mapping[str, Any]:
-    return parse_json_object(json.dumps(claims).encode())
+def parsed(claims: Mapping[str, object]) -> Mapping[str, Any]:
+    return parse_json(json.dumps(claims).encode())
 
 
 def principal(mapping: ClaimMapping = GENERIC, /, **claims: object) -> Principal:
-    return principal_from(VerifiedToken(frozen(claims), 2_000_000_000.0, 0.0, any_key()), mapping)
+    return principal_from(VerifiedToken(parsed(claims), 2_000_000_000.0, 0.0, any_key()), mapping)
 
 
 def test_the_usual_claims_become_the_fields_of_the_principal() -> None:
@@ -122,10 +122,10 @@ def test_a_subject_that_is_just_the_client_is_a_machine_with_a_name_of_its_own(c
 
 @pytest.mark.parametrize("sub", [None, 5, [], {}, {"svc": 1}, ["svc"]])
 def test_an_odd_subject_is_no_machine(sub: object) -> None:
-    assert not sub_is_client(frozen({"sub": sub, "client_id": "svc"}))
-    assert not sub_is_client(frozen({"sub": sub}))
-    assert not sub_is_client(frozen({}))
-    assert sub_is_client(frozen({"sub": "svc", "client_id": "svc"}))
+    assert not sub_is_client(parsed({"sub": sub, "client_id": "svc"}))
+    assert not sub_is_client(parsed({"sub": sub}))
+    assert not sub_is_client(parsed({}))
+    assert sub_is_client(parsed({"sub": "svc", "client_id": "svc"}))
 
 
 def test_a_machine_without_a_subject_is_known_by_its_client() -> None:
@@ -293,6 +293,6 @@ def test_roles_and_their_like_are_found_where_the_provider_keeps_them() -> None:
 
 def test_unverified_fields_are_read_without_any_rule_and_hold_no_rights() -> None:
     mapping = replace(KEYCLOAK, user_id=("email", "sub"), dependencies={"name": "name", "roles": "roles"})
-    claims = frozen({"email": "a@b", "sid": "s", "name": "Ada", "realm_access": {"roles": ["admin"]}})
+    claims = parsed({"email": "a@b", "sid": "s", "name": "Ada", "realm_access": {"roles": ["admin"]}})
     assert insecure_unverified_fields(claims, mapping) == ("a@b", "s", {"name": "Ada"}, {})
-    assert insecure_unverified_fields(frozen({}), mapping) == (None, None, {}, {})
+    assert insecure_unverified_fields(parsed({}), mapping) == (None, None, {}, {})

@@ -35,6 +35,7 @@ def document(**members: object) -> bytes:
         ("http://[::1]:8080/a", f"http://[::1]:8080/a/{OPENID}", f"http://[::1]:8080/{RFC8414}/a"),
         ("https://h/a%20b", f"https://h/a%20b/{OPENID}", f"https://h/{RFC8414}/a%20b"),
         ("https://H/A", f"https://H/A/{OPENID}", f"https://H/{RFC8414}/A"),
+        ("https://h/X/", f"https://h/X/{OPENID}", f"https://h/{RFC8414}/X"),
     ],
 )
 def test_discovery_is_appended_and_rfc_8414_inserted(issuer: str, appended: str, inserted: str) -> None:
@@ -67,6 +68,13 @@ def test_a_document_becomes_its_fields() -> None:
     assert "something_else" not in repr(metadata)
     with pytest.raises(FrozenInstanceError):
         metadata.issuer = "https://evil.test"  # type: ignore[misc]
+
+
+def test_what_a_provider_does_not_say_is_none_or_nothing() -> None:
+    bare = parse_metadata(json.dumps({"issuer": ISSUER}).encode(), ISSUER)
+    assert bare == IssuerMetadata(ISSUER, None, document={"issuer": ISSUER})
+    assert (bare.authorization_endpoint, bare.token_endpoint, bare.scopes_supported) == (None, None, ())
+    assert (bare.device_authorization_endpoint, bare.end_session_endpoint) == (None, None)
 
 
 @pytest.mark.parametrize("value", [None, "", 5, True, [], ["https://h"], {}, {"a": "b"}])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import FrozenInstanceError
+from importlib.util import find_spec, module_from_spec
+from typing import cast
 
 import httpx2
 import pytest
@@ -49,8 +51,11 @@ def test_the_defaults_are_those_that_the_documentation_promises() -> None:
     assert (fetch.unknown_kid_burst, fetch.unknown_kid_interval, fetch.negative_kid_ttl) == (2, 10, 30)
     assert (fetch.discovery_max_age, fetch.backoff_max) == (86_400, 60)
     assert (fetch.hard_age, fetch.idle_after, fetch.suspect_age, fetch.on_suppressed) == (600, 900, 60, "401")
-    assert not fetch.insecure_allow_http
-    assert Policy(issuer="i", audiences=None, algorithms=frozenset()).leeway == 60
+    assert fetch.insecure_allow_http is False
+    assert (fetch.user_agent, fetch.ca_file, fetch.client_cert_file, fetch.client_key_file) == (None,) * 4
+    assert (fetch.proxy, fetch.http_client, fetch.addresses) == (None,) * 3
+    policy = Policy(issuer="i", audiences=None, algorithms=frozenset())
+    assert (policy.leeway, policy.client_ids, policy.token_type) == (60, frozenset(), None)
 
 
 @pytest.mark.parametrize("name", [*POSITIVE, *ZERO_ALLOWED])
@@ -112,6 +117,7 @@ def test_a_client_certificate_comes_with_its_key_and_with_our_own_client() -> No
 def test_options_and_policies_are_frozen_and_hide_the_proxys_password() -> None:
     fetch = FetchOptions(proxy="http://user:s3cret@proxy.test:3128")
     assert "s3cret" not in repr(fetch)
+    assert not [name for name in ("proxy", "http_client", "addresses") if name in repr(fetch)]
     with pytest.raises(FrozenInstanceError):
         fetch.deadline = 1.0  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
@@ -159,6 +165,24 @@ def test_the_clock_tells_the_systems_time_and_two_that_never_go_back() -> None:
     assert second >= clock.monotonic() - 5
 
 
+def clock_of_this_system() -> Clock:
+    """The clock of a process that starts now: which of the system's functions it has is settled at import."""
+    spec = find_spec("oidcbridge.core.policy")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast(Clock, module.Clock())
+
+
+def test_time_asleep_is_counted_where_the_system_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "clock_gettime", {7: 86_400.0}.__getitem__, raising=False)
+    assert clock_of_this_system().boottime() == 86_400
+
+
 def test_where_the_system_counts_no_boot_time_the_monotonic_clock_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oidcbridge.core.policy._BOOTTIME", None)
-    assert Clock().boottime() == pytest.approx(time.monotonic(), abs=5)
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    monkeypatch.setattr(time, "monotonic", lambda: 123.0)
+    clock = clock_of_this_system()
+    assert (clock.monotonic(), clock.boottime()) == (123, 123)

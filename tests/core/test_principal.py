@@ -10,6 +10,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.principal import Principal
 from oidcbridge.core.strict_json import freeze
 
@@ -76,3 +77,56 @@ def test_as_dict_is_plain_json_that_may_be_written_into() -> None:
     assert json.loads(json.dumps(plain))["claims"] == {"groups": ["x", {"deep": [1]}]}
     plain["claims"]["groups"].append("y")
     assert principal.claims["groups"] == ("x", {"deep": (1,)})
+
+
+def unread() -> Principal:
+    """A principal as verification makes it: most of it still in the claims."""
+    mapping = ClaimMapping(dependencies={"email": "email"})
+    claims = {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}
+    return Principal.read_by(mapping, claims, "ada", 5.0)
+
+
+READ = Principal(
+    user_id="ada",
+    scopes=("a", "b"),
+    roles=("x",),
+    dependencies={"email": "ada@example.com"},
+    claims=freeze(
+        {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}
+    ),
+    expires_at=5.0,
+)
+
+
+def test_what_is_read_late_is_no_other_than_what_is_read_at_once() -> None:
+    assert unread() == READ
+    assert hash(unread()) == hash(READ)
+    assert repr(unread()) == repr(READ)
+    assert unread().as_dict() == READ.as_dict()
+    assert replace(unread(), user_id="bob") == replace(READ, user_id="bob")
+    for twin in (copy.copy(unread()), copy.deepcopy(unread()), pickle.loads(pickle.dumps(unread()))):
+        assert twin == READ
+
+
+def test_what_is_read_late_is_read_once_and_read_only() -> None:
+    principal = unread()
+    assert principal.claims is principal.claims
+    assert principal.scopes is principal.scopes
+    for target in (principal.claims, principal.claims["address"], principal.dependencies):
+        with pytest.raises(TypeError):
+            target["admin"] = True  # type: ignore[index]
+    assert principal.claims["address"]["lines"] == ("1",)
+    with pytest.raises(FrozenInstanceError):
+        principal.roles = ("admin",)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("principal", [unread(), READ], ids=["unread", "read"])
+def test_there_is_no_attribute_but_those_that_are_documented(principal: Principal) -> None:
+    assert not hasattr(principal, "role")
+    with pytest.raises(AttributeError, match="'Principal' object has no attribute 'is_admin'"):
+        principal.is_admin  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_mapping_reads_the_fields_of_a_principal_alone() -> None:
+    with pytest.raises(AttributeError, match="is_admin"):
+        ClaimMapping().read_field("is_admin", {}, READ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,23 @@ def test_what_was_given_back_can_be_spent_again_by_its_issuer_and_only_that() ->
     budget.give_back("issuer 3")
     assert budget.take("another", 1.0)
     assert not budget.take("one too many", 1.0)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_whichever_of_twenty_is_given_back_makes_room_for_one(number: int) -> None:
+    budget = ProcessBudget()
+    for other in range(20):
+        budget.take(f"issuer {other}", 0.0)
+    budget.give_back(f"issuer {number}")
+    assert [budget.take("another", 1.0), budget.take("one too many", 1.0)] == [True, False]
+
+
+def test_whose_fetch_has_left_the_window_is_one_that_has_had_none() -> None:
+    budget = ProcessBudget()
+    assert budget.take("first", 0.0)
+    assert all(budget.take(f"issuer {number}", 5.0) for number in range(19))
+    assert not budget.take("first", 9.9)
+    assert budget.take("first", 10.0)
 
 
 def test_giving_back_where_nothing_was_taken_changes_nothing() -> None:

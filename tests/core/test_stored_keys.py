@@ -124,6 +124,11 @@ BAD_VALUES: dict[str, list[object]] = {
 }
 
 
+def test_an_entity_tag_has_1_to_256_characters() -> None:
+    for tag in ("x", "x" * 256):
+        assert parse(changed(etag=tag)).etag == tag
+
+
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, bad in BAD_VALUES.items() for value in bad])
 def test_a_member_of_another_kind_is_refused_by_name(name: str, value: object) -> None:
     assert name in refusal(changed(**{name: value}))
@@ -156,12 +161,13 @@ def test_what_is_no_json_object_is_refused(data: bytes) -> None:
 
 
 def test_an_entry_may_have_as_many_bytes_as_a_store_gives_back_and_no_more() -> None:
-    room = MAX_ENTRY_BYTES - len(dataclasses.replace(KEYS, body=b"").to_bytes())
-    largest = dataclasses.replace(KEYS, body=b" " * (room // 4 * 3))
+    room = MAX_ENTRY_BYTES - len(dataclasses.replace(KEYS, etag="", body=b"").to_bytes())
+    largest = dataclasses.replace(KEYS, etag="x" * (4 + room % 4), body=b" " * (room // 4 * 3 - 3))
+    assert len(largest.to_bytes()) == MAX_ENTRY_BYTES == 524_288
     assert parse(largest.to_bytes()) == largest
-    assert f"{MAX_ENTRY_BYTES} bytes" in refusal(largest.to_bytes() + b" " * 4)
+    assert "524288 bytes" in refusal(largest.to_bytes() + b" ")
     with pytest.raises(KeyStoreError, match="too big for a key store") as caught:
-        dataclasses.replace(KEYS, body=b" " * (room // 4 * 3 + 3)).to_bytes()
+        dataclasses.replace(largest, etag=f"{largest.etag}x").to_bytes()
     assert not caught.value.ignored
 
 

@@ -87,7 +87,8 @@ def test_brackets_are_counted_before_anything_is_parsed(shape: str) -> None:
         texts = {"wide": ",".join(["{}"] * inner), "text": '"' + "[" * inner + '"'}
         return ('{"a":[' + texts[shape] + "]}").encode()
 
-    assert len(parse_json_object(document(MAX_BRACKETS))) == 1
+    assert MAX_BRACKETS == 512
+    assert len(parse_json_object(document(512))) == 1
     with pytest.raises(StrictJSONError, match="brackets"):
         parse_json_object(document(512 + 1))
     with pytest.raises(StrictJSONError, match="brackets"):
@@ -120,18 +121,6 @@ def test_nothing_parsed_can_be_changed() -> None:
         with pytest.raises(TypeError):
             target["b"] = 0  # type: ignore[index]
     assert type(claims["a"]["b"]) is type(claims["a"]["b"][1]) is tuple
-
-
-def test_a_name_that_recurs_is_one_string_object_and_a_strangers_names_are_not_kept_for_good() -> None:
-    first, second = (next(iter(parse_json_object(b'{"preferred_username":1}'))) for _ in range(2))
-    assert first is second
-    # sys.intern keeps a name for ever on free-threaded and early 3.12 builds: a stranger's token would cost memory.
-    name = next(iter(parse_json_object(b'{"made up by a stranger":1}')))
-    assert sys.intern("made up by a " + "".join(["stran", "ger"])) is not name
-    for size in (64, 65):
-        first, second = (next(iter(parse_json_object(b'{"' + b"n" * size + b'":1}'))) for _ in range(2))
-        assert first == second
-        assert (first is second) is (size == 64)
 
 
 def test_the_refusal_never_quotes_the_text() -> None:

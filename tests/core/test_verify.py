@@ -170,7 +170,9 @@ def test_a_time_that_is_no_number_of_seconds_in_range_is_refused(name: str, valu
 @pytest.mark.parametrize("value", [0, 0.0, 1.5, 1e3, int(NOW), NOW + 0.25])
 def test_whole_and_broken_seconds_are_both_times(value: float) -> None:
     assert judge(token(nbf=value, iat=value))
-    assert judge(token(exp=253402300800, iat=0)) == (253402300800.0, 0)
+    assert judge(token(exp=253402300799, iat=0)) == (253402300799.0, 0)
+    with pytest.raises(MissingClaimError):  # the year 10000: datetime ends a second before
+        judge(token(exp=253402300800, iat=0))
 
 
 def test_the_message_says_by_how_much_a_time_is_missed() -> None:
