@@ -31,6 +31,7 @@ FLOORS = {
     "oidcbridge.metrics": 5,  # what has been done, in numbers
     "oidcbridge.token_cache": 5,
     "oidcbridge.verification": 6,  # the steps of one verification, without waiting
+    "oidcbridge.diagnosis": 6,  # what is wrong and what to change, in words: for `check`, `inspect` and the log
     "oidcbridge.issuers": 7,  # the issuers of one verifier: written down, or let in by a rule
     "oidcbridge.verifier": 8,
     "oidcbridge.asgi": 9,

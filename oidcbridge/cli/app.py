@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from oidcbridge._version import __version__
+from oidcbridge.cli.check import check
 from oidcbridge.cli.demo import demo
+from oidcbridge.cli.inspect import inspect
 from oidcbridge.cli.serve_idp import serve_idp
 from oidcbridge.cli.token import token
 
@@ -40,3 +42,5 @@ def _options(
 app.command()(demo)
 app.command()(serve_idp)
 app.command()(token)
+app.command()(check)
+app.command()(inspect)
