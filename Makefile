@@ -4,6 +4,10 @@
 BIN := .venv/bin
 READY := .venv/.ready
 E2E_READY := .venv/.ready-e2e
+FUZZ_READY := .venv/.ready-fuzz
+MUTATION_READY := .venv/.ready-mutation
+SECONDS := 60
+BENCH_READY := .venv-bench/.ready-bench
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,13 +18,22 @@ demo: $(READY)  ## See it work: an identity provider and a protected agent, on l
 test: $(READY)  ## Run the tests that need no other server; those of oidcbridge/core have to cover it whole
 	$(if $(ARGS),,$(BIN)/python -m coverage run -m pytest tests/core)
 	$(if $(ARGS),,$(BIN)/python -m coverage report --include='oidcbridge/core/*' --fail-under=100 --skip-covered --show-missing)
-	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults $(if $(ARGS),$(ARGS),--ignore=tests/core)
+	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults --ignore=tests/providers/live $(if $(ARGS),$(ARGS),--ignore=tests/core)
 
 faults: $(READY)  ## Play out every scenario of outage, rotation and abuse, and print what became of it
 	$(BIN)/python -m pytest tests/faults $(ARGS)
 
 e2e: $(E2E_READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+providers: $(E2E_READY)  ## Run the tests against identity providers that others wrote: Keycloak, moto, npm's (Java 17, Maven, Node 20)
+	$(BIN)/python -m pytest tests/providers $(ARGS)
+
+fuzz: $(if $(ARGS),$(READY),$(FUZZ_READY))  ## Search SECONDS (60) for an input that breaks a rule; ARGS=FILE tries one again
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+mutation: $(MUTATION_READY)  ## Make mistakes in oidcbridge/core, one by one, and see whether its tests notice (ARGS="token verify": only there)
+	$(BIN)/python tools/mutation.py $(ARGS)
 
 lint: $(READY)  ## Check style and formatting
 	$(BIN)/ruff check .
@@ -30,8 +43,11 @@ types: $(E2E_READY)  ## Check types, strictly
 	$(BIN)/mypy
 	$(BIN)/mypy tools docker
 
-bench: $(READY)  ## Measure what verification, the middleware and key sets cost, as ratios
-	@set -e; for name in verify middleware keyset; do $(BIN)/python -m benchmarks.$$name $(ARGS); done
+bench: $(BENCH_READY)  ## Measure what protection costs, the peers beside it; write the table and the plot (ARGS=--quick: only print)
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
+
+bench-keys: $(READY)  ## Measure what key sets cost, under load, outages and rotation
+	$(BIN)/python -m benchmarks.keyset $(ARGS)
 
 keycloak: $(READY)  ## Start a local Keycloak with the agents realm, in Docker or on Java
 	@$(BIN)/python docker/keycloak.py start $(ARGS)
@@ -43,7 +59,7 @@ keycloak-stop: $(READY)  ## Stop it
 	@$(BIN)/python docker/keycloak.py stop $(ARGS)
 
 clean:  ## Remove .venv and whatever was built or cached (the local Keycloak's data stays)
-	rm -rf .venv dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt tools/bootstrap.py tools/environment.py
@@ -53,7 +69,10 @@ $(READY): pyproject.toml constraints.txt tools/bootstrap.py tools/environment.py
 	echo "oidcbridge needs Python 3.11 or newer, and there is no python3 here: install it (Debian, Ubuntu: apt install python3 python3-venv) and run make again" >&2; \
 	exit 1
 
-$(E2E_READY): $(READY)
-	@$(BIN)/python tools/environment.py e2e
+$(E2E_READY) $(FUZZ_READY) $(MUTATION_READY): .venv/.ready-%: $(READY)
+	@$(BIN)/python tools/environment.py $*
 
-.PHONY: help demo test faults e2e lint types bench keycloak keycloak-reset keycloak-stop clean
+$(BENCH_READY): $(READY) benchmarks/requirements.txt
+	@$(BIN)/python tools/environment.py bench
+
+.PHONY: help demo test faults e2e providers fuzz mutation lint types bench bench-keys keycloak keycloak-reset keycloak-stop clean
