@@ -1,106 +1,134 @@
-"""A protected request against the unprotected app, called in process: FastAPI GET, and an SSE answer of 200 chunks.
+"""What `OIDCMiddleware` adds to a FastAPI app that is called in process: a GET, a stream, and refusals.
 
-python benchmarks/middleware.py
+python -m benchmarks.middleware [--quick]
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
-from itertools import cycle
-from typing import Any
+import sys
+from itertools import pairwise
+from typing import NamedTuple
 
-from fastapi import FastAPI
-from starlette.responses import StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from benchmarks.harness import AUDIENCE, ISSUER_URL, bare_work, keycloak_token, medians, print_table
+from benchmarks.figures import FULL, QUICK, Bar, Effort, Figure, compared, print_figures
+from benchmarks.harness import AUDIENCE, DAY, ISSUER_URL, Timed, bare_work, cpu_costs, keycloak_token
+from benchmarks.in_process import BareMiddleware, agent_app, requests
 from oidcbridge import OIDCMiddleware, Verifier
 from oidcbridge.testing import FakeIssuer
 
-
-def agent_app() -> FastAPI:
-    app = FastAPI()
-
-    @app.get("/agents")
-    async def agents() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/stream")
-    async def stream() -> StreamingResponse:
-        async def chunks() -> AsyncIterator[bytes]:
-            for number in range(200):
-                yield b"data: %d\n\n" % number
-
-        return StreamingResponse(chunks(), media_type="text/event-stream")
-
-    return app
+REMEMBERED = 500
+NEW_TOKENS = (
+    2 * REMEMBERED + 1
+)  # in turn, so that each has been forgotten, as the least recently used, before it returns
+SEEN = 1  # token, again and again
+TOKENS = 50  # different ones of each kind that is refused
 
 
-class BareMiddleware:
-    """An ASGI wrapper that does the bare RS256 work and nothing else."""
+class Tokens(NamedTuple):
+    """What is sent: all of them different."""
 
-    def __init__(self, app: ASGIApp, verify: Callable[[str], object]) -> None:
-        self.app, self.verify = app, verify
+    good: list[str]
+    junk: list[str]
+    expired: list[str]
+    stranger: list[str]
+    """Of an issuer that is not configured."""
+    forged: list[str]
+    """Good but for the signature."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = dict(scope["headers"])[b"authorization"].decode().removeprefix("Bearer ")
-        scope["claims"] = self.verify(token)
-        await self.app(scope, receive, send)
+
+def tokens_of(issuer: FakeIssuer) -> Tokens:
+    """Mint what is sent."""
+    good = [keycloak_token(issuer, "RS256") for _ in range(NEW_TOKENS)]
+    other_url = {"iss": "https://other.example.com/realms/acme"}
+    return Tokens(
+        good,
+        junk=[f"junk-{number}" for number in range(TOKENS)],
+        expired=[keycloak_token(issuer, "RS256", expires_in=-DAY) for _ in range(TOKENS)],
+        stranger=[keycloak_token(issuer, "RS256", claims=other_url) for _ in range(TOKENS)],
+        forged=[
+            f"{ours.rpartition('.')[0]}.{others.rpartition('.')[2]}" for ours, others in pairwise(good[: TOKENS + 1])
+        ],
+    )
 
 
-def requests(app: ASGIApp, path: str, tokens: Sequence[str]) -> Callable[[int], object]:
-    """``calls`` requests in process, each with the next of ``tokens``."""
-    following = cycle(tokens)
+def protection(issuer: FakeIssuer, tokens: Tokens, effort: Effort) -> list[Figure]:
+    """All figures; the issuer has to be answering."""
+    verifiers = [Verifier(issuer_url=ISSUER_URL, audience=AUDIENCE, token_cache=n) for n in (10_000, REMEMBERED, 0)]
+    for verifier in verifiers:
+        asyncio.run(verifier.warm(strict=True))
+    remembering, forgetting, uncached = verifiers
+    app = agent_app()  # one for all, so that what differs is what stands before it
+    seen = OIDCMiddleware(app, verifier=remembering)
+    gets: dict[str, Timed] = {
+        "unprotected": requests(app, "/agents", tokens.good),
+        "bare": requests(BareMiddleware(app, bare_work(issuer, "RS256")), "/agents", tokens.good),
+        "seen": requests(seen, "/agents", tokens.good[:SEEN]),
+        "new": requests(OIDCMiddleware(app, verifier=forgetting), "/agents", tokens.good),
+        "new, cache off": requests(OIDCMiddleware(app, verifier=uncached), "/agents", tokens.good),
+    }
+    kinds = {"junk": tokens.junk, "expired": tokens.expired, "stranger": tokens.stranger, "forged": tokens.forged}
+    for kind, refused in kinds.items():
+        gets[kind] = requests(seen, "/agents", refused, status=401)
+    costs = cpu_costs(gets, rounds=effort.rounds, calls=effort.calls)
+    if forgetting.metrics().token_cache_hits or not remembering.metrics().token_cache_hits:
+        raise RuntimeError("a new token was one that had been seen, or the other way round")
+    streams: dict[str, Timed] = {
+        "unprotected": requests(app, "/stream", tokens.good),
+        "protected": requests(seen, "/stream", tokens.good[:SEEN]),
+    }
+    stream_costs = cpu_costs(streams, rounds=2 * effort.rounds, calls=max(effort.calls // 8, 10))
+    return [*_added(costs), _stream(stream_costs), *_refusals(costs)]
 
-    async def receive() -> MutableMapping[str, Any]:
-        return await asyncio.Future()  # a client that has sent everything and stays connected
 
-    async def send(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start" and message["status"] != 200:
-            raise RuntimeError(f"answered {message['status']}")
+def _added(costs: dict[str, float]) -> list[Figure]:
+    base = costs["unprotected"]
+    bare = costs["bare"] - base
+    rows = (
+        ("added_seen", "seen", "token seen before", Bar(0.12)),
+        ("added_new", "new", "new token, cache on and full", Bar(1.3)),
+        ("added_new_uncached", "new, cache off", "new token, cache off", Bar(1.3)),
+    )
+    return [
+        Figure(
+            key,
+            f"added to a GET ÷ what the bare wrapper adds, {title}",
+            (costs[name] - base) / bare,
+            bar,
+            detail=f"{costs[name] - base:.1f} µs against {bare:.1f} µs, on {base:.1f} µs",
+        )
+        for key, name, title, bar in rows
+    ]
 
-    async def main(calls: int) -> None:
-        for _ in range(calls):
-            scope = {
-                "type": "http",
-                "asgi": {"version": "3.0"},
-                "http_version": "1.1",
-                "method": "GET",
-                "scheme": "http",
-                "path": path,
-                "raw_path": path.encode(),
-                "query_string": b"",
-                "root_path": "",
-                "headers": [(b"host", b"test"), (b"authorization", f"Bearer {next(following)}".encode())],
-                "client": ("127.0.0.1", 1),
-                "server": ("127.0.0.1", 80),
-            }
-            await app(scope, receive, send)
 
-    return lambda calls: asyncio.run(main(calls))
+def _stream(costs: dict[str, float]) -> Figure:
+    value = costs["protected"] / costs["unprotected"]
+    detail = compared(costs, "protected", "unprotected")
+    return Figure("stream", "SSE of 200 chunks, protected ÷ unprotected", value, Bar(1.02), detail=detail)
+
+
+def _refusals(costs: dict[str, float]) -> list[Figure]:
+    rows = (
+        ("junk", "junk", Bar(0.4)),
+        ("expired", "expired", Bar(0.8)),
+        ("stranger", "unknown issuer", Bar(0.8)),
+        ("forged", "forged signature", None),
+    )
+    return [
+        Figure(
+            f"refused_{name}",
+            f"refused ÷ an unprotected GET, {title}",
+            costs[name] / costs["unprotected"],
+            bar,
+            detail=compared(costs, name, "unprotected"),
+        )
+        for name, title, bar in rows
+    ]
 
 
 def main() -> None:
     with FakeIssuer(ISSUER_URL).impersonate() as issuer:
-        tokens = [keycloak_token(issuer, "RS256") for _ in range(400)]
-        verifier = Verifier(issuer_url=ISSUER_URL, audience=AUDIENCE)
-        uncached = Verifier(issuer_url=ISSUER_URL, audience=AUDIENCE, token_cache=0)
-        for path, calls in (("/agents", 300), ("/stream", 40)):
-            measured = medians(
-                {
-                    "unprotected": requests(agent_app(), path, tokens[:1]),
-                    "bare RS256 work in an ASGI wrapper": requests(
-                        BareMiddleware(agent_app(), bare_work(issuer, "RS256")), path, tokens
-                    ),
-                    "OIDCMiddleware, token seen before": requests(
-                        OIDCMiddleware(agent_app(), verifier=verifier), path, tokens[:1]
-                    ),
-                    "OIDCMiddleware, new token": requests(OIDCMiddleware(agent_app(), verifier=uncached), path, tokens),
-                },
-                calls=calls,
-            )
-            print_table(f"GET {path}", measured, "unprotected")
+        figures = protection(issuer, tokens_of(issuer), QUICK if "--quick" in sys.argv else FULL)
+    print_figures("In process", figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Python 3.11's standard library only. Whichever of these the machine has does the
 ensurepip; venv alone, filled by the system's pip (Debian ships ensurepip apart, as python3-venv); uv.
 Versions come from constraints.txt, for the packages and for the build backend alike.
 
-`python tools/environment.py e2e` adds that dependency group to a .venv that is ready.
+`python tools/environment.py e2e` (or `fuzz`) adds that dependency group to a .venv that is ready; `… bench` makes
+.venv-bench, an environment of its own.
 """
 
 import os
@@ -18,11 +19,15 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 GROUPS = ("test", "lint")
+APART = {"bench": ("--requirement", "benchmarks/requirements.txt")}  # an environment of its own, and what goes into it
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-VENV_PYTHON = VENV / "bin" / "python"
 READY = VENV / ".ready"  # the Makefile's stamp
 CONSTRAINTS = "constraints.txt"  # relative: pip splits these variables at blanks, and ROOT's path may have some
+WITHOUT_ATHERIS = (
+    ". atheris, which make fuzz needs, comes ready-made for CPython 3.11 to 3.14 on Linux (x86-64, glibc) alone, and is"
+    " not built here; to take another interpreter: make clean, then make fuzz PYTHON=python3.12"
+)
 ENVIRON = {
     **os.environ,
     "PIP_CONSTRAINT": CONSTRAINTS,
@@ -45,38 +50,44 @@ def attempt(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
 
 
-def is_usable() -> bool:
-    """Tell whether the .venv that is there runs, on the Python that PYTHON= asks for or on one new enough."""
-    if not VENV_PYTHON.exists():
+def python_of(venv: Path) -> Path:
+    """Name the interpreter of a virtual environment."""
+    return venv / "bin" / "python"
+
+
+def is_usable(venv: Path) -> bool:
+    """Tell whether the environment that is there runs, on the Python that PYTHON= asks for or on one new enough."""
+    if not python_of(venv).exists():
         return False
-    answer = attempt(str(VENV_PYTHON), "-c", "import sys; print(*sys.version_info[:2])")
+    answer = attempt(str(python_of(venv)), "-c", "import sys; print(*sys.version_info[:2])")
     version = tuple(map(int, answer.stdout.split())) if answer.returncode == 0 else ()
     return version == sys.version_info[:2] if os.environ.get("PYTHON") else version >= OLDEST
 
 
-def create() -> None:
-    """Create .venv in the first way that works here. Raises SystemExit with one line when none does."""
+def create(venv: Path) -> None:
+    """Create the environment in the first way that works here. Raises SystemExit with one line when none does."""
     make = [sys.executable, "-m", "venv", "--clear"]
-    ways: list[Command] = [[*make, str(VENV)], [*make, "--without-pip", str(VENV)]]
+    ways: list[Command] = [[*make, str(venv)], [*make, "--without-pip", str(venv)]]
     if uv := shutil.which("uv"):
-        ways.append([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)])
+        ways.append([uv, "venv", "--quiet", "--python", sys.executable, str(venv)])
     said = ""
     for way in ways:
         done = attempt(*way)
         if done.returncode == 0:
             return
         said = (done.stderr or done.stdout).strip().rpartition("\n")[2] or said
-    raise SystemExit(f"oidcbridge: {sys.executable} could not create {VENV}: {said}")
+    raise SystemExit(f"oidcbridge: {sys.executable} could not create {venv}: {said}")
 
 
-def find_installer() -> Command | None:
-    """Find a command that installs into .venv: its own pip, one of the system's (22.3 or newer, for --python), uv."""
+def find_installer(venv: Path) -> Command | None:
+    """Find a command that installs into it: its own pip, one of the system's (22.3 or newer, for --python), uv."""
+    python = str(python_of(venv))
     pips = [[sys.executable, "-m", "pip"], ["pip3"], ["pip"]]
-    for pip in [[str(VENV_PYTHON), "-m", "pip"], *([*pip, "--python", str(VENV_PYTHON)] for pip in pips)]:
+    for pip in [[python, "-m", "pip"], *([*pip, "--python", python] for pip in pips)]:
         if shutil.which(pip[0]) and attempt(*pip, "--version").returncode == 0:
             return [*pip, "install"]
     if uv := shutil.which("uv"):
-        return [uv, "pip", "install", "--python", str(VENV_PYTHON)]
+        return [uv, "pip", "install", "--python", python]
     return None
 
 
@@ -89,22 +100,28 @@ def requirements(groups: dict[str, list[str | dict[str, str]]], name: str) -> It
             yield from requirements(groups, entry["include-group"])
 
 
-def install(installer: Command, names: Sequence[str]) -> None:
-    """Install the project and these groups; the installer's own errors stay on the screen. Raises SystemExit."""
+def wanted_of(names: Sequence[str]) -> list[str]:
+    """List what these groups need, or an environment of its own, as an installer's arguments."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
-    wanted = [requirement for name in names for requirement in requirements(groups, name)]
-    command = [*installer, "--quiet", "--editable", ".[cli]", *wanted]
+    return [wanted for name in names for wanted in APART.get(name) or requirements(groups, name)]
+
+
+def install(installer: Command, wanted: Sequence[str]) -> None:
+    """Install the project and what is wanted; the installer's own errors stay on the screen. Raises SystemExit."""
+    command = [*installer, "--quiet", "--only-binary", "atheris", "--editable", ".[cli]", *wanted]
     if subprocess.run(command, cwd=ROOT, env=ENVIRON, check=False).returncode:
-        raise SystemExit("oidcbridge: installing failed for the reason above; run make again to retry")
+        hint = WITHOUT_ATHERIS if any(one.startswith("atheris") for one in wanted) else ""
+        raise SystemExit(f"oidcbridge: installing failed for the reason above; run make again to retry{hint}")
 
 
 def main() -> None:
     """Make .venv ready, or add the groups named; leave the stamp that lets the next make skip all this."""
     started, added = time.monotonic(), sys.argv[1:]
-    installer = find_installer() if is_usable() else None
+    venv = ROOT / f".venv-{added[0]}" if added and added[0] in APART else VENV
+    installer = find_installer(venv) if is_usable(venv) else None
     if installer is None:
-        create()
-        installer = find_installer()
+        create(venv)
+        installer = find_installer(venv)
     if installer is None:
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
         raise SystemExit(
@@ -112,9 +129,9 @@ def main() -> None:
             "install one of them (Debian, Ubuntu: apt install python3-venv) and run make again"
         )
     what = f"what {', '.join(added)} needs" if added else "oidcbridge and its development tools"
-    say(f"Filling .venv with {what}: a minute or so the first time")
-    install(installer, added or GROUPS)
-    for stamp in [VENV / f".ready-{name}" for name in added] or [READY]:
+    say(f"Filling {venv.name} with {what}: a minute or so the first time")
+    install(installer, wanted_of(added or GROUPS))
+    for stamp in [venv / f".ready-{name}" for name in added] or [READY]:
         stamp.touch()
     say(f"Ready after {time.monotonic() - started:.0f} s")
 
