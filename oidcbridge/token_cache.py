@@ -8,10 +8,9 @@ Refusals are never remembered.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from hashlib import sha256
 from typing import NamedTuple
-
-from cachetools import LRUCache
 
 from oidcbridge.core.principal import Principal
 from oidcbridge.key_sources import KeySource
@@ -35,7 +34,10 @@ class TokenCache:
     """
 
     def __init__(self, maxsize: int) -> None:
-        self._tokens: LRUCache[bytes, CachedToken] = LRUCache(maxsize)
+        # An `OrderedDict`: cachetools keeps two maps and looks into them by Python code, on every request and for 50
+        # bytes more a token.
+        self._tokens: OrderedDict[bytes, CachedToken] = OrderedDict()
+        self._maxsize = maxsize
         self._lock = threading.Lock()
         self.hits = self.misses = self.invalidated = 0
 
@@ -44,6 +46,8 @@ class TokenCache:
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
             cached = self._tokens.get(digest)
+            if cached is not None:
+                self._tokens.move_to_end(digest)
         if cached is None:
             self.misses += 1  # not under the lock: a count may be lost to another thread, and no request waits for it
             return None
@@ -60,9 +64,12 @@ class TokenCache:
         digest = sha256(token.encode()).digest()
         with self._lock:
             self._tokens[digest] = cached
+            self._tokens.move_to_end(digest)
+            if len(self._tokens) > self._maxsize:
+                self._tokens.popitem(last=False)
 
     def start_anew_in_child(self) -> None:
         """After a fork: the lock may be held by a thread that is not here, in the middle of a change."""
         if self._lock.locked():
-            self._tokens = LRUCache(self._tokens.maxsize)
+            self._tokens = OrderedDict()
         self._lock = threading.Lock()

@@ -49,9 +49,11 @@ class Verifier:
         Works on asyncio and trio. Raises a `TokenError` for a token that is refused, a `ProviderError` where the
         provider cannot be asked, `VerifierClosedError` after `close`.
         """
-        principal = self.remembered(token)
-        if principal is not None:
-            return principal
+        return self.remembered(token) or await self.verify_anew(token)
+
+    async def verify_anew(self, token: str) -> Principal:
+        """The same without a look at the tokens verified before."""
+        self._refuse_if_closed()
         unverified = parse_unverified(token)
         answer = self._at_once(token, unverified)
         if isinstance(answer, Principal):

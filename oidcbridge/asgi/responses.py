@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -46,13 +48,13 @@ TRY_AGAIN_LATER = 1013
 
 @dataclass(frozen=True)
 class Refusal:
-    """How one error is answered, on HTTP and on a WebSocket that is not accepted yet."""
+    """How one error is answered, on HTTP and on a WebSocket that is not accepted yet. Shared, so never changed."""
 
     status: int
     detail: str
     error: str
     code: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
 
     @property
     def body(self) -> dict[str, str]:
@@ -64,33 +66,66 @@ class Refusal:
         """The WebSocket close code where the server knows no denial response."""
         return TRY_AGAIN_LATER if self.status == 503 else POLICY_VIOLATION
 
+    @cached_property
+    def as_sent(self) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
+        """Headers and body as they go to the server."""
+        body = json.dumps(self.body).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **self.headers}
+        return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()), body
+
+
+class _Row(NamedTuple):
+    """A row of the table above; ``challenge`` where it is the same for every error of the kind."""
+
+    status: int
+    error: str
+    detail: str
+    challenge: str | None = None
+
+
+def _invalid_token(detail: str) -> _Row:
+    return _Row(401, "invalid_token", detail, challenge("invalid_token", description=detail))
+
+
+_ROWS: tuple[tuple[type[OIDCBridgeError], _Row], ...] = (
+    (MissingCredentialError, _Row(401, "missing_credential", "Not authenticated", challenge())),
+    (
+        MalformedRequestError,
+        _Row(400, "invalid_request", "The request's credential is malformed", challenge("invalid_request")),
+    ),
+    (ExpiredTokenError, _invalid_token("The token has expired")),
+    (TokenError, _invalid_token("The token is not valid")),
+    (AccessDeniedError, _Row(403, "insufficient_scope", "The token lacks a right that this needs")),
+    (CrossSiteRequestError, _Row(403, "cross_site_request", "A cookie from another site is not accepted here")),
+    (ProviderError, _Row(503, "temporarily_unavailable", "The identity provider cannot be reached; try again")),
+)
+
 
 def refusal_of(error: OIDCBridgeError, vary: str = "Authorization") -> Refusal:
     """The answer to ``error``. One that has no place in the table is raised again: a bug is a 500."""
-    headers = {"Cache-Control": "no-store", "Vary": vary}
-    code = error.public_code
-    match error:
-        case MissingCredentialError():
-            headers["WWW-Authenticate"] = challenge()
-            return Refusal(401, "Not authenticated", "missing_credential", code, headers)
-        case MalformedRequestError():
-            headers["WWW-Authenticate"] = challenge("invalid_request")
-            return Refusal(400, "The request's credential is malformed", "invalid_request", code, headers)
-        case TokenError():
-            detail = "The token has expired" if isinstance(error, ExpiredTokenError) else "The token is not valid"
-            headers["WWW-Authenticate"] = challenge("invalid_token", description=detail)
-            return Refusal(401, detail, "invalid_token", code, headers)
-        case AccessDeniedError():
-            headers["WWW-Authenticate"] = challenge("insufficient_scope", scopes=error.scopes)
-            return Refusal(403, "The token lacks a right that this needs", "insufficient_scope", code, headers)
-        case CrossSiteRequestError():
-            return Refusal(403, "A cookie from another site is not accepted here", "cross_site_request", code, headers)
-        case ProviderError():
-            headers["Retry-After"] = str(error.retry_after)
-            return Refusal(
-                503, "The identity provider cannot be reached; try again", "temporarily_unavailable", code, headers
-            )
+    row = _row_of(error)
+    if isinstance(error, AccessDeniedError):
+        row = row._replace(challenge=challenge(row.error, scopes=error.scopes))
+    retry_after = error.retry_after if isinstance(error, ProviderError) else None
+    return _refusal(row, error.public_code, vary, retry_after)
+
+
+def _row_of(error: OIDCBridgeError) -> _Row:
+    for kind, row in _ROWS:
+        if isinstance(error, kind):
+            return row
     raise error
+
+
+@lru_cache(maxsize=256)  # strangers can ask for a refusal as often as they like
+def _refusal(row: _Row, code: str, vary: str, retry_after: int | None) -> Refusal:
+    headers = {"Cache-Control": "no-store", "Vary": vary}
+    told = {"WWW-Authenticate": row.challenge, "Retry-After": retry_after}
+    for name, value in told.items():
+        if value is not None:
+            headers[name] = str(value)
+            headers["Access-Control-Expose-Headers"] = name  # to pages of allowed origins (RFC 9449 section 7.1)
+    return Refusal(row.status, row.detail, row.error, code, MappingProxyType(headers))
 
 
 def can_answer(scope: Mapping[str, Any]) -> bool:
@@ -104,10 +139,9 @@ async def send_refusal(refusal: Refusal, scope: MutableMapping[str, Any], send: 
         await send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.detail})
         return
     prefix = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    body = json.dumps(refusal.body).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refusal.headers}
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": f"{prefix}.start", "status": refusal.status, "headers": raw})
+    headers, body = refusal.as_sent
+    # A list of its own: a middleware further out, as for CORS, may write into it.
+    await send({"type": f"{prefix}.start", "status": refusal.status, "headers": list(headers)})
     empty = scope.get("method") == "HEAD"
     await send({"type": f"{prefix}.body", "body": b"" if empty else body})
 
@@ -116,7 +150,7 @@ class OIDCHTTPException(HTTPException):
     """What a dependency raises: right in mounted apps and on WebSockets with nothing installed."""
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.status, refusal.detail, refusal.headers)
+        super().__init__(refusal.status, refusal.detail, dict(refusal.headers))
         self.refusal = refusal
 
 

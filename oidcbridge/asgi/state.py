@@ -25,7 +25,7 @@ from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedU
 
 from oidcbridge.core.mapping import ClaimMapping, insecure_unverified_fields
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.strict_json import thaw
+from oidcbridge.core.strict_json import freeze, thaw
 from oidcbridge.core.token import UnverifiedToken
 
 #: Set beside the names above once a request's caller has been decided, whoever decided it.
@@ -83,6 +83,7 @@ def set_undecided(scope: MutableMapping[str, Any]) -> None:
 
 def set_principal(scope: MutableMapping[str, Any], principal: Principal, token: str) -> None:
     """A verified caller. What agents write into is a copy of this request's own."""
+    principal.read_now("claims", "scopes")
     state = _state(scope)
     state["principal"] = principal
     state["user_id"] = principal.user_id
@@ -107,7 +108,7 @@ def insecure_set_unverified(
         session_id=session_id,
         dependencies=thaw(dependencies),
         session_state=thaw(session_state),
-        claims=unverified.claims,
+        claims=freeze(unverified.claims),
         token=token,
     )
 
@@ -119,8 +120,7 @@ def _state(scope: MutableMapping[str, Any]) -> dict[str, Any]:
 
 
 def own_copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain copy that may be written into: deep, unless every value is a scalar."""
-    if all(type(value) in _SCALARS for value in values.values()):
-        return dict(values)
-    copy: dict[str, Any] = thaw(values)
-    return copy
+    """A plain copy that may be written into, all the way down."""
+    if not values:
+        return {}
+    return {name: value if type(value) in _SCALARS else thaw(value) for name, value in values.items()}

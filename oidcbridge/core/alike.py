@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from oidcbridge.core.strict_json import freeze
 
 _MAX_NAMES = 64
-
-
-class _Seen(NamedTuple):
-    name: str
-    value: Any
-    frozen: Any
+#: A claim's name, its last value as parsed, and the same read-only.
+_Seen = tuple[str, Any, Any]
 
 
 class Alike:
@@ -31,18 +27,32 @@ class Alike:
     def freeze(self, claims: Mapping[str, Any]) -> Mapping[str, Any]:
         """The read-only twin of parsed ``claims``, made of what earlier tokens had in common with it."""
         seen, members = self._seen, {}
-        for name, value in claims.items():
-            before = seen.get(name)
-            if before is None or before.value != value:
-                before = self._remember(name if before is None else before.name, value)
-            members[before.name] = before.frozen
+        for said, value in claims.items():
+            name, before, frozen = seen.get(said) or self._begin(said)
+            kind = type(value)
+            if kind is str:
+                if before != value:
+                    frozen = value
+                    seen[name] = (name, value, value)
+            elif kind is dict or kind is list:
+                if before != value:
+                    frozen = self._renew(name, value)
+            else:
+                frozen = value
+            members[name] = frozen
         return MappingProxyType(members)
 
-    def _remember(self, name: str, value: Any) -> _Seen:
-        now = _Seen(name, value, freeze(value))
-        if _holds_strings_alone(value) and (name in self._seen or len(self._seen) < _MAX_NAMES):
-            self._seen[name] = now
+    def _begin(self, name: str) -> _Seen:
+        if len(self._seen) >= _MAX_NAMES:  # an issuer that makes names up has no use of this
+            self._seen.clear()
+        now = self._seen[name] = (name, None, None)
         return now
+
+    def _renew(self, name: str, value: Any) -> Any:
+        frozen = freeze(value)
+        if _holds_strings_alone(value):
+            self._seen[name] = (name, value, frozen)
+        return frozen
 
 
 def _holds_strings_alone(value: Any) -> bool:

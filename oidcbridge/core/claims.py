@@ -6,7 +6,9 @@ themselves, so the longest name that exists wins at each step::
     sub                               cognito:groups                       https://acme.example/roles
     realm_access.roles                resource_access.my.client.roles      resource_access.{client}.roles
 
-``{client}`` stands for every member at its place (`read_each_client`).
+``{client}`` stands for every member at its place, or for every claim of such a name (`read_each_client`).
+``permissions[name#scopes]`` reads a list of objects: the member ``name`` of each, as ``name#scope`` for each of its
+``scopes`` where it has some.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 Claims = Mapping[str, Any]
 ClaimPaths = tuple[str, ...]
@@ -22,6 +24,18 @@ CLIENT_PLACEHOLDER = "{client}"
 #: What a JSON object is here, parsed or a user's own: ten times faster to ask for than `Mapping`, and asked often.
 JSON_OBJECT = (MappingProxyType, dict)
 _STRINGS_ALONE = frozenset({str})
+
+
+class Notices(Protocol):
+    """Who is told what is odd about an issuer's claims; they are read on without it."""
+
+    def skipped(self, path: str, value: object) -> None:
+        """The claim at ``path`` is not used, or not all of it: its value is of another type than is read there."""
+        ...
+
+    def groups_left_out(self) -> None:
+        """The provider has left groups out because there are too many."""
+        ...
 
 
 def read_path(claims: Claims, path: str) -> Any:
@@ -45,26 +59,67 @@ def _splits(path: str) -> tuple[tuple[str, str], ...]:
     return tuple((".".join(parts[:end]), ".".join(parts[end:])) for end in range(len(parts) - 1, 0, -1))
 
 
-def read_string(claims: Claims, paths: ClaimPaths) -> str | None:
+def read_string(claims: Claims, paths: ClaimPaths, notices: Notices | None = None) -> str | None:
     """The first non-empty string along ``paths``."""
     for path in paths:
         value = claims.get(path)
         if value is None and "." in path:
             value = read_path(claims, path)
-        if isinstance(value, str) and value:
-            return value
+        if isinstance(value, str):
+            if value:
+                return value
+        elif value is not None and notices is not None:
+            notices.skipped(path, value)
     return None
 
 
-def read_names(claims: Claims, paths: ClaimPaths) -> tuple[str, ...]:
+def read_names(claims: Claims, paths: ClaimPaths, notices: Notices | None = None) -> tuple[str, ...]:
     """The first non-empty list of names along ``paths``: a list, a space-separated string, or an object's keys."""
     for path in paths:
         value = read_path(claims, path)
         if value is not None:
-            names = as_names(value)
-            if names:
-                return names
+            names = _names_at(path, value, notices)
+        elif path.endswith("]"):
+            names = _names_of_objects(claims, path, notices)
+        else:
+            continue
+        if names:
+            return names
     return ()
+
+
+def _names_at(path: str, value: Any, notices: Notices | None) -> tuple[str, ...]:
+    names = as_names(value)
+    if notices is not None and type(value) is not str:
+        is_list = isinstance(value, tuple | list)
+        if len(names) != len(value) if is_list else not isinstance(value, JSON_OBJECT):
+            notices.skipped(path, value)
+    return names
+
+
+def _names_of_objects(claims: Claims, path: str, notices: Notices | None) -> tuple[str, ...]:
+    where, name_of, parts_of = _objects_at(path)
+    listed = read_path(claims, where)
+    if not isinstance(listed, tuple | list):
+        if listed is not None and notices is not None:
+            notices.skipped(path, listed)
+        return ()
+    names: list[str] = []
+    for one in listed:
+        name = one.get(name_of) if isinstance(one, JSON_OBJECT) else None
+        if isinstance(name, str) and name:
+            parts = as_names(one.get(parts_of))
+            names += [f"{name}#{part}" for part in parts] or [name]
+        elif notices is not None:
+            notices.skipped(path, listed)
+    return tuple(names)
+
+
+@lru_cache(maxsize=1024)
+def _objects_at(path: str) -> tuple[str, str, str]:
+    where, _, members = path.removesuffix("]").rpartition("[")
+    name, _, parts = members.partition("#")
+    return where, name, parts
 
 
 def as_names(value: Any) -> tuple[str, ...]:
@@ -91,22 +146,40 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(" ")))
 
 
-def read_each_client(claims: Claims, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each (client, names) that a path with ``{client}`` leads to (Keycloak's ``resource_access``)."""
-    before, after = _around_client(path)
+def read_each_client(
+    claims: Claims, path: str, notices: Notices | None = None
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each (client, names) that a path with ``{client}`` leads to.
+
+    A placeholder between dots stands for the members of an object (Keycloak's ``resource_access.{client}.roles``), one
+    within a name for a part of it (Zitadel's ``urn:zitadel:iam:org:project:{client}:roles``).
+    """
+    before, after, is_within_name = _around_client(path)
+    if is_within_name:
+        shortest = len(before) + len(after)
+        for name, value in claims.items():
+            if len(name) > shortest and name.startswith(before) and name.endswith(after):
+                yield name[len(before) : len(name) - len(after)], _names_at(path, value, notices)
+        return
     clients = read_path(claims, before)
     if isinstance(clients, JSON_OBJECT):
         for client, members in clients.items():
             if not after:
-                yield client, as_names(members)
+                yield client, _names_at(path, members, notices)
             elif isinstance(members, JSON_OBJECT):
                 yield client, as_names(read_path(members, after))
+            elif notices is not None:
+                notices.skipped(path, members)
+    elif clients is not None and notices is not None:
+        notices.skipped(path, clients)
 
 
 @lru_cache(maxsize=1024)
-def _around_client(path: str) -> tuple[str, str]:
+def _around_client(path: str) -> tuple[str, str, bool]:
     before, _, after = path.partition(CLIENT_PLACEHOLDER)
-    return before.removesuffix("."), after.removeprefix(".")
+    if before and not before.endswith("."):
+        return before, after, True
+    return before.removesuffix("."), after.removeprefix("."), False
 
 
 def read_audience(claims: Claims) -> tuple[str, ...]:

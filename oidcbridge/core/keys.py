@@ -57,19 +57,29 @@ ASYMMETRIC_ALGORITHMS = frozenset(ALGORITHMS) - HMAC_ALGORITHMS
 
 
 class Key:
-    """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` says which, down to its name."""
+    """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` says which, down to its name.
 
-    __slots__ = ("_checks", "algorithms", "fingerprint", "kid", "thumbprint")
+    ``issuer``: whose tokens it signs, where its entry says that (Entra).
+    """
+
+    __slots__ = ("_checks", "algorithms", "fingerprint", "issuer", "kid", "thumbprint")
 
     def __init__(
-        self, material: AsymmetricKey | OctKey, *, kid: str | None, algorithms: frozenset[str], use: str
+        self,
+        material: AsymmetricKey | OctKey,
+        *,
+        kid: str | None,
+        algorithms: frozenset[str],
+        use: str,
+        issuer: str | None = None,
     ) -> None:
         native = material.get_op_key("verify")
         self._checks = {alg: signature_check(alg, native) for alg in algorithms}
         self.kid = kid
         self.algorithms = algorithms
+        self.issuer = issuer
         self.thumbprint = material.thumbprint()
-        self.fingerprint = f"{self.thumbprint}:{','.join(sorted(algorithms))}:{use}:{kid}"
+        self.fingerprint = f"{self.thumbprint}:{','.join(sorted(algorithms))}:{use}:{issuer or ''}:{kid}"
 
     def __repr__(self) -> str:
         return f"Key(kid={self.kid!r}, algorithms={sorted(self.algorithms)})"
@@ -176,7 +186,10 @@ def _parse_key(entry: object) -> Key | SkippedKey:
         return SkippedKey(kid, f"broken key material ({type(error).__name__})")
     if isinstance(material, OKPKey) and anybody_signs_for(material):
         return SkippedKey(kid, "an Ed25519 key of small order, for which anybody can sign")
-    return Key(material, kid=kid, algorithms=algorithms, use="sig") if algorithms else SkippedKey(kid, _MISFIT)
+    if not algorithms:
+        return SkippedKey(kid, _MISFIT)
+    issuer = entry.get("issuer")
+    return Key(material, kid=kid, algorithms=algorithms, use="sig", issuer=issuer if isinstance(issuer, str) else None)
 
 
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})

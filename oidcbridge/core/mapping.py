@@ -13,14 +13,14 @@ from oidcbridge.core.claims import (
     JSON_OBJECT,
     ClaimPaths,
     Claims,
-    as_names,
+    Notices,
     read_each_client,
     read_names,
     read_path,
     read_string,
 )
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.strict_json import freeze
+from oidcbridge.core.strict_json import freeze, seal
 from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ClaimError, MissingClaimError
 
@@ -40,7 +40,8 @@ def sub_is_client(claims: Claims) -> bool:
 class ClaimMapping:
     """Claim paths (`oidcbridge.core.claims`) for each field of `Principal`; the first usable one wins.
 
-    A roles path with ``{client}`` adds the roles of every client: ours plain, the others as ``client:role``.
+    A roles path with ``{client}`` adds the roles of every client: ours plain, the others as ``client:role``. A path
+    without it counts where those before it name no role.
     """
 
     user_id: ClaimPaths = ("sub",)
@@ -49,11 +50,16 @@ class ClaimMapping:
     roles: ClaimPaths = ("roles",)
     groups: ClaimPaths = ("groups",)
     permissions: ClaimPaths = ("permissions",)
+    machine_permissions: ClaimPaths = ()
+    """What stands for them in a machine's token (Entra: ``roles``)."""
     tenant: ClaimPaths = ("org_id", "tid", "tenant")
     client_id: ClaimPaths = ("client_id", "azp", "cid", "appid")
     dependencies: Mapping[str, str] = field(default_factory=dict)
     """Name in ``Principal.dependencies`` -> claim path."""
     session_state: Mapping[str, str] = field(default_factory=dict)
+    name: ClaimPaths = ("name", "given_name+family_name", "preferred_username", "nickname")
+    """Where a wanted ``name`` is found that the token has not under this name; ``+`` joins two."""
+    email: ClaimPaths = ("email",)
     is_machine: MachineRule = sub_is_client
     own_clients: frozenset[str] = frozenset()
     """Client ids that are this API; the settings fill in the audiences."""
@@ -61,16 +67,26 @@ class ClaimMapping:
     """Allow-list of tenants; empty: no rule. With one, ``user_id`` is ``tenant:id``."""
     user_id_prefix: str = ""
     """``name:`` where several issuers are configured, so that equal subjects stay apart."""
+    issuer_spellings: Mapping[str, str] = field(default_factory=dict)
+    """Another spelling of ``iss`` -> the one that `Principal.issuer` shows (Google)."""
+    hint: Callable[[Claims], str] | None = None
+    """What to add to the refusal of a token that names nobody; empty where nothing is known."""
+    notices: Notices | None = field(default=None, compare=False, repr=False)
+    """Who is told of claims that are skipped."""
+    known: Mapping[str, Any] = field(init=False, compare=False, repr=False)
+    """The fields that are the same for all: nobody has to read what nobody wants."""
 
     def __post_init__(self) -> None:
-        for name in ("dependencies", "session_state"):  # reachable from every principal
+        for name in ("dependencies", "session_state", "issuer_spellings"):  # reachable from every principal
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        unwanted = [name for name in ("dependencies", "session_state") if not getattr(self, name)]
+        object.__setattr__(self, "known", dict.fromkeys(unwanted, _NOTHING))
 
     def read_field(self, name: str, claims: Claims, principal: Principal) -> object:
         """A field of ``principal`` that does not decide who it is; nothing in it is ever refused."""
         read = _READERS.get(name)
         if read is None:
-            raise AttributeError(name)
+            raise AttributeError(f"'Principal' object has no attribute {name!r}", name=name, obj=principal)
         return read(claims, self, principal)
 
 
@@ -82,7 +98,14 @@ def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
         user_id = f"{_allowed_tenant(claims, mapping)}:{user_id}"
     if mapping.user_id_prefix:
         user_id = mapping.user_id_prefix + user_id
-    return Principal.read_by(mapping, claims, user_id, token.expires_at)
+    return Principal.read_by(
+        mapping,
+        claims,
+        user_id=user_id,
+        session_id=read_string(claims, mapping.session_id, mapping.notices),
+        expires_at=token.expires_at,
+        **mapping.known,
+    )
 
 
 def insecure_unverified_fields(
@@ -93,8 +116,8 @@ def insecure_unverified_fields(
     return (
         read_string(claims, mapping.user_id),
         read_string(claims, mapping.session_id),
-        _selected(claims, mapping.dependencies, None),
-        _selected(claims, mapping.session_state, None),
+        _found(claims, mapping.dependencies, None, mapping),
+        _found(claims, mapping.session_state, None, mapping),
     )
 
 
@@ -104,6 +127,8 @@ def _user_id(claims: Claims, mapping: ClaimMapping) -> str:
         user_id = read_path(claims, path)
         if isinstance(user_id, str) and user_id:
             break
+        if user_id is not None and user_id != "" and mapping.notices is not None:
+            mapping.notices.skipped(path, user_id)
     else:
         user_id = None
     client_id = read_string(claims, mapping.client_id)
@@ -115,7 +140,8 @@ def _user_id(claims: Claims, mapping: ClaimMapping) -> str:
         if user_id is None:
             raise MissingClaimError(
                 f"the token names no user: none of {list(mapping.user_id)} is a non-empty string"
-                " (Keycloak: give the client the 'basic' scope; else set user_id_claim)",
+                " (Keycloak: give the client the 'basic' scope; else set user_id_claim)"
+                f"{mapping.hint(claims) if mapping.hint else ''}",
                 claim=next(iter(mapping.user_id), "sub"),
             )
     if path.endswith("email") and read_path(claims, f"{path}_verified") is not True:
@@ -126,11 +152,13 @@ def _user_id(claims: Claims, mapping: ClaimMapping) -> str:
 
 
 def _roles(claims: Claims, mapping: ClaimMapping) -> tuple[str, ...]:
-    plain, of_clients = _by_kind(mapping.roles)
-    roles = read_names(claims, plain)
-    for path in of_clients:
-        for client, names in read_each_client(claims, path):
-            roles += names if client in mapping.own_clients else _qualified(client, names)
+    roles: tuple[str, ...] = ()
+    for path in mapping.roles:
+        if CLIENT_PLACEHOLDER in path:
+            for client, names in read_each_client(claims, path, mapping.notices):
+                roles += names if client in mapping.own_clients else _qualified(client, names)
+        elif not roles:
+            roles = read_names(claims, (path,), mapping.notices)
     return _each_once(roles)
 
 
@@ -144,27 +172,48 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-@lru_cache(maxsize=1024)  # paths are the configuration's, and few
-def _by_kind(paths: ClaimPaths) -> tuple[ClaimPaths, ClaimPaths]:
-    """Those without and those with ``{client}``."""
-    of_clients = tuple(path for path in paths if CLIENT_PLACEHOLDER in path)
-    return tuple(path for path in paths if path not in of_clients), of_clients
+def _groups(claims: Claims, mapping: ClaimMapping) -> tuple[str, ...]:
+    groups = read_names(claims, mapping.groups, mapping.notices)
+    if not groups:
+        _groups_complete(claims, mapping)
+    return groups
 
 
-def _tenant(claims: Claims, paths: ClaimPaths) -> str | None:
+def _groups_complete(claims: Claims, mapping: ClaimMapping) -> bool:
+    """Entra leaves groups out of a token that has too many, and says so in one of two ways."""
+    elsewhere = claims.get("_claim_names")
+    are_left_out = claims.get("hasgroups") is True or (isinstance(elsewhere, JSON_OBJECT) and "groups" in elsewhere)
+    if are_left_out and mapping.notices is not None:
+        mapping.notices.groups_left_out()
+    return not are_left_out
+
+
+def _permissions(claims: Claims, mapping: ClaimMapping) -> tuple[str, ...]:
+    permissions = read_names(claims, mapping.permissions, mapping.notices)
+    if not permissions and mapping.machine_permissions and mapping.is_machine(claims):
+        return read_names(claims, mapping.machine_permissions, mapping.notices)
+    return permissions
+
+
+def _issuer(claims: Claims, mapping: ClaimMapping) -> str | None:
+    issuer = read_string(claims, ("iss",))
+    return issuer if issuer is None else mapping.issuer_spellings.get(issuer, issuer)
+
+
+def _tenant(claims: Claims, mapping: ClaimMapping) -> str | None:
     """The tenant, where there is exactly one: a string, or the only name of a list or object."""
-    for path in paths:
+    for path in mapping.tenant:
         value = read_path(claims, path)
         if isinstance(value, str) and value:
             return value
-        names = as_names(value)
+        names = read_names(claims, (path,), mapping.notices)
         if names:
             return names[0] if len(names) == 1 else None
     return None
 
 
 def _allowed_tenant(claims: Claims, mapping: ClaimMapping) -> str:
-    tenant = _tenant(claims, mapping.tenant)
+    tenant = _tenant(claims, mapping)
     if tenant is None or tenant not in mapping.tenants:
         raise ClaimError(
             f"tenant {ascii(tenant)[:200]} is not among tenants", claim=next(iter(mapping.tenant), "tenant")
@@ -172,45 +221,57 @@ def _allowed_tenant(claims: Claims, mapping: ClaimMapping) -> str:
     return tenant
 
 
-def _groups_left_out(claims: Claims) -> bool:
-    """Entra leaves groups out of a token that has too many, and says so in one of two ways."""
-    elsewhere = claims.get("_claim_names")
-    return claims.get("hasgroups") is True or (isinstance(elsewhere, JSON_OBJECT) and "groups" in elsewhere)
-
-
 _LISTS = frozenset({"scopes", "roles", "groups", "permissions"})
 
 
-def _selected(claims: Claims, wanted: Mapping[str, str], principal: Principal | None) -> Mapping[str, Any]:
-    """The wanted claims that are there; ``roles`` and its like also where the provider keeps them elsewhere."""
-    if not wanted:
-        return _NOTHING
+def _selected(principal: Principal, wanted: Mapping[str, str], mapping: ClaimMapping) -> Mapping[str, Any]:
+    return _found(principal.claims, wanted, principal, mapping) if wanted else _NOTHING
+
+
+def _found(
+    claims: Claims, wanted: Mapping[str, str], principal: Principal | None, mapping: ClaimMapping
+) -> Mapping[str, Any]:
+    """The wanted claims that are there; ``roles``, ``name`` and their like also where the provider keeps them."""
     selected = {}
     for name, path in wanted.items():
         value = read_path(claims, path)
-        if value is None and principal is not None and path in _LISTS:
-            value = getattr(principal, path) or None
+        if value is None and principal is not None:
+            if path in _LISTS:
+                value = getattr(principal, path) or None
+            elif path in ("name", "email"):
+                value = _first_text(claims, mapping.name if path == "name" else mapping.email)
         if value is not None:
             selected[name] = value
     return MappingProxyType(selected)
 
 
+def _first_text(claims: Claims, paths: ClaimPaths) -> str | None:
+    """The first text along ``paths``, also as the first of a list; ``a+b`` are two with a space between them."""
+    for path in paths:
+        parts = [read_path(claims, part) for part in path.split("+")]
+        parts = [part[0] if isinstance(part, tuple | list) and part else part for part in parts]
+        text = " ".join(part for part in parts if isinstance(part, str) and part)
+        if text:
+            return text
+    return None
+
+
 def _read_only(claims: Claims) -> Claims:
-    return claims if type(claims) is MappingProxyType else freeze(claims)
+    return seal(claims) if type(claims) is dict else claims
 
 
 _READERS: Mapping[str, Callable[[Claims, ClaimMapping, Principal], object]] = {
     "claims": lambda claims, _mapping, _principal: _read_only(claims),
-    "client_id": lambda claims, mapping, _principal: read_string(claims, mapping.client_id),
-    "dependencies": lambda _claims, mapping, who: _selected(who.claims, mapping.dependencies, who),
-    "groups": lambda claims, mapping, _principal: read_names(claims, mapping.groups),
-    "groups_complete": lambda claims, _mapping, _principal: not _groups_left_out(claims),
-    "issuer": lambda claims, _mapping, _principal: read_string(claims, ("iss",)),
+    "client_id": lambda claims, mapping, _principal: read_string(claims, mapping.client_id, mapping.notices),
+    "dependencies": lambda _claims, mapping, who: _selected(who, mapping.dependencies, mapping),
+    "groups": lambda claims, mapping, _principal: _groups(claims, mapping),
+    "groups_complete": lambda claims, mapping, _principal: _groups_complete(claims, mapping),
+    "issuer": lambda claims, mapping, _principal: _issuer(claims, mapping),
     "kind": lambda claims, mapping, _principal: "machine" if mapping.is_machine(claims) else "user",
-    "permissions": lambda claims, mapping, _principal: read_names(claims, mapping.permissions),
+    "permissions": lambda claims, mapping, _principal: _permissions(claims, mapping),
     "roles": lambda claims, mapping, _principal: _roles(claims, mapping),
-    "scopes": lambda claims, mapping, _principal: read_names(claims, mapping.scopes),
-    "session_id": lambda claims, mapping, _principal: read_string(claims, mapping.session_id),
-    "session_state": lambda _claims, mapping, who: _selected(who.claims, mapping.session_state, who),
-    "tenant": lambda claims, mapping, _principal: _tenant(claims, mapping.tenant),
+    "scopes": lambda claims, mapping, _principal: read_names(claims, mapping.scopes, mapping.notices),
+    "session_id": lambda claims, mapping, _principal: read_string(claims, mapping.session_id, mapping.notices),
+    "session_state": lambda _claims, mapping, who: _selected(who, mapping.session_state, mapping),
+    "tenant": lambda claims, mapping, _principal: _tenant(claims, mapping),
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from oidcbridge.core.addresses import AddressRule
@@ -23,7 +24,8 @@ class KindMarker(NamedTuple):
     """A claim by which a provider itself says what kind a token is; it then decides alone."""
 
     claim: str
-    access: frozenset[str]
+    access: frozenset[str] | None = None
+    """Its values in access tokens; None: any text, since other tokens lack the claim (authentik's ``uid``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,24 @@ class TokenRules:
     marker: KindMarker | None = None
     foreign_claims: tuple[str, ...] = ("nonce", "at_hash", "c_hash", "events")
     """Claims of ID and logout tokens; looked at only where there is no marker."""
+    signs: tuple[tuple[str, ...], ...] = ()
+    """Claims that each access token has, all those of one entry at least; looked at only where there is no marker."""
+    id_tokens_only: bool = False
+    """The provider signs no access tokens that anybody else could tell from ID tokens: all are refused, until the
+    operator accepts ID tokens by name."""
+    refuses_header_nonce: bool = False
+    """A ``nonce`` in the header refuses the token: it is for Microsoft's own APIs, and nobody else can verify it."""
     audience_required: bool = True
     """False (Cognito): an access token may have no ``aud``, and the client allow-list decides."""
     client_id_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+    keys_name_issuers: bool = False
+    """A key with an ``issuer`` of its own signs for that issuer alone, unless it is a template (Entra)."""
+    hint: Callable[[Mapping[str, Any]], str] | None = None
+    """What to add to the refusal of a token that lacks a claim; empty where nothing is known."""
+
+    def with_id_tokens(self) -> TokenRules:
+        """The same where the operator accepts ID tokens in the place of access tokens; logout tokens never."""
+        return replace(self, id_tokens_only=False, signs=(), foreign_claims=("events",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,9 @@ class Policy:
     leeway: float = 60.0
     token_type: Literal["at+jwt"] | None = None
     rules: TokenRules = field(default_factory=TokenRules)
+    other_issuers: Mapping[str, tuple[str, str] | None] = field(default_factory=dict, hash=False)
+    """Further values of ``iss`` that stand for this issuer, and the claim with its value that a token has to have
+    beside it, if any: Google's two spellings, the tenants of Entra with their ``tid``."""
     header_types: frozenset[str | None] = field(init=False)
     """The ``typ`` values that pass; None is a header without one."""
 
@@ -57,6 +77,7 @@ class Policy:
         strict = self.token_type is not None
         types = frozenset({self.token_type}) if strict else self.rules.header_types | {None}
         object.__setattr__(self, "header_types", types)
+        object.__setattr__(self, "other_issuers", MappingProxyType(dict(self.other_issuers)))
 
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)

@@ -91,25 +91,27 @@ class Principal:
         return {item.name: thaw(getattr(self, item.name)) for item in fields(self)}
 
     @classmethod
-    def read_by(cls, reader: Reader, unread: Mapping[str, Any], user_id: str, expires_at: float) -> Self:
-        """A principal of whom that much is known; ``reader`` reads the other fields from the claims ``unread``."""
+    def read_by(cls, reader: Reader, unread: Mapping[str, Any], **known: Any) -> Self:
+        """A principal with the fields ``known``; ``reader`` reads the others from the claims ``unread``."""
         principal = cls.__new__(cls)
-        fields = principal.__dict__
-        fields["user_id"] = user_id
-        fields["expires_at"] = expires_at
-        fields["_unread"] = unread
-        fields["_reader"] = reader
+        principal.__dict__.update(known, _reader=reader, _unread=unread)
         return principal
+
+    def read_now(self, *names: str) -> None:
+        """Read these fields now, if they are not known yet: sooner than one by one, when somebody asks for them."""
+        fields = self.__dict__
+        for name in names:
+            if name not in fields:
+                fields[name] = fields["_reader"].read_field(name, fields["_unread"], self)
 
     if not TYPE_CHECKING:  # pragma: no branch - a type checker shall still tell which attributes there are
 
         def __getattr__(self, name: str) -> Any:
             fields = self.__dict__
-            if name not in self.__dataclass_fields__ or "_reader" not in fields:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-            value = fields[name] = fields["_reader"].read_field(name, fields["_unread"], self)
-            if name == "claims":
-                fields["_unread"] = value  # one copy is enough
+            reader = fields.get("_reader")
+            if reader is None:
+                raise AttributeError(f"'Principal' object has no attribute {name!r}", name=name, obj=self)
+            value = fields[name] = reader.read_field(name, fields["_unread"], self)
             return value  # threads that meet here have read the same
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -33,8 +33,7 @@ class StrictJSONError(ValueError):
 
 def parse_json_object(data: bytes) -> Mapping[str, Any]:
     """Parse ``data`` as one JSON object under the rules above, read-only, or raise `StrictJSONError`."""
-    frozen: Mapping[str, Any] = freeze(parse_json(data))
-    return frozen
+    return seal(parse_json(data))
 
 
 def parse_json(data: bytes) -> dict[str, Any]:
@@ -65,24 +64,43 @@ def parse_json(data: bytes) -> dict[str, Any]:
 
 def thaw(value: Any) -> Any:
     """A plain, deep copy (dict, list) of a parsed value, for those who write into it."""
-    if type(value) in _SCALARS:
-        return value
     if isinstance(value, Mapping):
-        return {name: thaw(member) for name, member in value.items()}
+        return {name: member if type(member) in _SCALARS else thaw(member) for name, member in value.items()}
     if isinstance(value, tuple | list):
-        return [thaw(member) for member in value]
+        return [member if type(member) in _SCALARS else thaw(member) for member in value]
     return value
 
 
 def freeze(value: Any) -> Any:
     """The read-only twin of ``value``: mapping proxies and tuples all the way down."""
-    if type(value) in _SCALARS:
-        return value
     if isinstance(value, Mapping):
-        return MappingProxyType({name: freeze(member) for name, member in value.items()})
+        members = {name: member if type(member) in _SCALARS else freeze(member) for name, member in value.items()}
+        return MappingProxyType(members)
     if isinstance(value, tuple | list):
-        return tuple([freeze(member) for member in value])
+        return tuple([member if type(member) in _SCALARS else freeze(member) for member in value])
     return value
+
+
+def seal(members: dict[str, Any]) -> Mapping[str, Any]:
+    """`freeze` for what was parsed a moment ago and nobody else holds: read-only itself, and no copy of it."""
+    for name, value in members.items():
+        kind = type(value)
+        if kind is list:
+            members[name] = _sealed_array(value)
+        elif kind is dict:
+            members[name] = seal(value)
+    return MappingProxyType(members)
+
+
+def _sealed_array(values: list[Any]) -> tuple[Any, ...]:
+    if _SCALARS.issuperset(map(type, values)):
+        return tuple(values)
+    return tuple(
+        [
+            seal(value) if type(value) is dict else _sealed_array(value) if type(value) is list else value
+            for value in values
+        ]
+    )
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -96,7 +114,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits.removeprefix("-")) > MAX_DIGITS:
+    if len(digits) > MAX_DIGITS and len(digits.removeprefix("-")) > MAX_DIGITS:
         raise StrictJSONError(f"a number of more than {MAX_DIGITS} digits")
     return int(digits)
 

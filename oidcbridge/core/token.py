@@ -39,6 +39,8 @@ class JoseHeader(NamedTuple):
     alg: str
     kid: str | None
     typ: str | None
+    has_nonce: bool = False
+    """What Microsoft's own APIs are told by: the signature is over something else then."""
 
 
 class UnverifiedToken(NamedTuple):
@@ -99,7 +101,8 @@ def _parse_header(segment: str) -> JoseHeader:
         raise MalformedTokenError(f"the header's 'kid' is not a string of at most {MAX_KID_BYTES} bytes")
     if "typ" in header and not isinstance(typ, str):
         raise MalformedTokenError("the header's 'typ' is not a string")
-    return JoseHeader(alg, kid, typ.lower().removeprefix("application/") if typ is not None else None)
+    media_type = typ.lower().removeprefix("application/") if typ is not None else None
+    return JoseHeader(alg, kid, media_type, "nonce" in header)
 
 
 def _parse_part(segment: str, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ In order, the cheap before the dear, each rule with the section it comes from::
     alg in the allow-list                           RFC 8725 3.1
     typ absent, JWT or at+jwt                       RFC 9068 4, RFC 8725 3.11
     iss equals the configured issuer, as text       RFC 9068 4
+      (or a name of it that the settings know)
     exp there and not passed; nbf, iat not ahead    RFC 7519 4.1.4 to 4.1.6, RFC 9068 4
     jti a string                                    RFC 7519 4.1.7
     an access token, by its provider's own mark     RFC 8725 3.12
@@ -62,7 +63,7 @@ def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, fl
     if header.typ not in policy.header_types:
         raise TokenTypeError(_header_type_message(header.typ, policy), claim="typ")
     if policy.issuer is not None and claims.get("iss") != policy.issuer:
-        raise IssuerMismatchError(f"'iss' is not {policy.issuer!r}", claim="iss")
+        _check_other_issuer(claims, policy)
     if "exp" not in claims:
         raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
     expires_at = _numeric_date(claims, "exp")
@@ -77,7 +78,7 @@ def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, fl
             not_before = max(not_before, moment)
     if type(claims.get("jti", "")) is not str:
         raise MissingClaimError("'jti' is not a string", claim="jti")
-    _check_kind(claims, policy.rules)
+    _check_kind(token, policy.rules)
     if policy.client_ids:
         _check_client(claims, policy)
     _check_audience(claims, policy)
@@ -95,6 +96,8 @@ def verify(token: UnverifiedToken, key_set: KeySet, policy: Policy, now: float) 
         raise KeyNotFoundError(f"no key for kid={header.kid!a} and alg={header.alg}")
     for key in candidates:
         if key.verifies(header.alg, token.signing_input, token.signature):
+            if key.issuer is not None:
+                _check_key_issuer(key.issuer, token.claims, policy)
             return VerifiedToken(token.claims, expires_at, not_before, key)
     raise BadSignatureError(f"the signature does not verify with the key kid={header.kid!a}")
 
@@ -119,18 +122,49 @@ def _numeric_date(claims: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _check_kind(claims: Mapping[str, Any], rules: TokenRules) -> None:
+def _check_other_issuer(claims: Mapping[str, Any], policy: Policy) -> None:
+    issuer = claims.get("iss")
+    if not (isinstance(issuer, str) and issuer in policy.other_issuers):
+        raise IssuerMismatchError(f"'iss' is not {policy.issuer!r}", claim="iss")
+    beside = policy.other_issuers[issuer]
+    if beside is not None and claims.get(beside[0]) != beside[1]:
+        raise IssuerMismatchError(f"{beside[0]!r} is not that of the issuer {issuer!a}", claim=beside[0])
+
+
+def _check_key_issuer(issuer: str, claims: Mapping[str, Any], policy: Policy) -> None:
+    """Entra: a key that names one tenant's issuer signs for that tenant; a template stands for each."""
+    if policy.rules.keys_name_issuers and "{" not in issuer and issuer != claims.get("iss"):
+        raise IssuerMismatchError("the key that signed is another issuer's", claim="iss")
+
+
+def _check_kind(token: UnverifiedToken, rules: TokenRules) -> None:
+    claims = token.claims
     if "cnf" in claims:
         raise TokenTypeError("the token is bound to a sender's key (cnf) and came as a plain bearer", claim="cnf")
     marker = rules.marker
     if marker is not None:
         kind = claims.get(marker.claim)
-        if not (isinstance(kind, str) and kind in marker.access):
+        if not (isinstance(kind, str) and (kind in marker.access if marker.access is not None else kind)):
             raise TokenTypeError(f"{marker.claim!r} says {_shown(kind)}, not an access token", claim=marker.claim)
         return
+    _check_kind_by_claims(token, rules)
+
+
+def _check_kind_by_claims(token: UnverifiedToken, rules: TokenRules) -> None:
+    claims = token.claims
+    if rules.id_tokens_only:
+        raise TokenTypeError(
+            "this provider's tokens cannot be told from ID tokens; to accept those, write accept_id_tokens=True",
+            claim="aud",
+        )
     for name in rules.foreign_claims:
         if name in claims:
             raise TokenTypeError(f"{name!r} marks an ID or logout token, not an access token", claim=name)
+    if rules.refuses_header_nonce and token.header.has_nonce:
+        raise TokenTypeError("a nonce in the header marks a token for the provider's own APIs", claim="nonce")
+    if rules.signs and not any(claims.keys() >= set(sign) for sign in rules.signs):
+        wanted = " or ".join(" with ".join(map(repr, sign)) for sign in rules.signs)
+        raise TokenTypeError(f"an access token of this provider has {wanted}", claim=rules.signs[0][0])
 
 
 def _check_client(claims: Mapping[str, Any], policy: Policy) -> None:
@@ -154,7 +188,7 @@ def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
     if policy.audiences.isdisjoint(audience):
         raise AudienceMismatchError(
             f"aud {_shown(audience)} does not name {sorted(policy.audiences)}; add this API to the token's audience at"
-            " the provider (Keycloak: an audience mapper)",
+            f" the provider (Keycloak: an audience mapper){policy.rules.hint(claims) if policy.rules.hint else ''}",
             claim="aud",
         )
 

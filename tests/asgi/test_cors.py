@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oidcbridge import TokenSource
 from oidcbridge.testing import FakeIssuer
@@ -16,9 +17,24 @@ ASKED = ("Access-Control-Request-Method", "POST")
 METHODS = ("OPTIONS", "GET", "HEAD", "POST", "PUT", "TRACE", "options", "CONNECT")
 
 
+class AllowingAll:
+    """An app that answers preflights, and whatever else comes, with a word on CORS."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_allowing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"Access-Control-Allow-Origin", b"*")]
+            await send(message)
+
+        await self.app(scope, receive, send_allowing)
+
+
 @pytest.mark.parametrize("source", list(TokenSource))
 def test_a_preflight_alone_passes_without_a_credential(issuer: FakeIssuer, probe: Probe, source: TokenSource) -> None:
-    app = guarded(issuer, probe, token_source=source)
+    app = guarded(issuer, AllowingAll(probe), token_source=source)
     for method, origin, asked in product(METHODS, (False, True), (False, True)):
         probe.scopes.clear()
         headers = [UI] * origin + [ASKED] * asked
@@ -33,7 +49,7 @@ def test_a_preflight_alone_passes_without_a_credential(issuer: FakeIssuer, probe
 def test_a_preflight_reads_no_credential(issuer: FakeIssuer, probe: Probe) -> None:
     sent: list[Headers] = [bearer(issuer.mint("ada")), bearer("abc"), bearer("a b")]
     for headers in sent:
-        assert ask(guarded(issuer, probe), method="OPTIONS", headers=[UI, ASKED, *headers]).status == 200
+        assert ask(guarded(issuer, AllowingAll(probe)), method="OPTIONS", headers=[UI, ASKED, *headers]).status == 200
         assert probe.state["user_id"] is None
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from oidcbridge import TokenSource
-from oidcbridge.asgi.middleware import private_headers
+from oidcbridge.asgi.private_answers import private_headers
 from oidcbridge.testing import FakeIssuer
 from tests.asgi.kit import ask, bearer, cookie, guarded
 

@@ -61,7 +61,6 @@ def test_made_up_names_cannot_fill_the_memory() -> None:
     size = sys.getsizeof(alike._seen)
     for number in range(10_000):
         assert alike.freeze({f"claim {number}": "x"}) == {f"claim {number}": "x"}
-    assert len(alike._seen) == 64
     assert sys.getsizeof(alike._seen) < size + 8_192
-    name = "claim 63"  # one of those that are kept: its newest value is the one that is shared
-    assert alike.freeze({name: "y"})[name] is alike.freeze(claims_of(**{name: "y"}))[name]
+    first, second = (alike.freeze(claims_of(iss="https://idp.test")) for _ in range(2))
+    assert first["iss"] is second["iss"]

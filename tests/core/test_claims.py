@@ -107,6 +107,12 @@ def test_a_string_is_the_first_that_is_one_and_not_empty(odd: object) -> None:
     assert read_string(claims(sub="u1"), ()) is None
 
 
+def test_a_string_may_stand_at_the_end_of_a_path() -> None:
+    token = claims(ext={"user.id": "u1", "empty": ""}, sub="u2")
+    for path in ("ext.user.id", "ext.empty", "ext.nothing", "nothing.id"):
+        assert read_string(token, (path, "sub")) == ("u1" if path == "ext.user.id" else "u2")
+
+
 @pytest.mark.parametrize(
     ("value", "names"),
     [
@@ -120,6 +126,7 @@ def test_a_string_is_the_first_that_is_one_and_not_empty(odd: object) -> None:
         ("read\nadmin\u2003x\x1cy", ("read\nadmin\u2003x\x1cy",)),
         (["a", "b c", "a"], ("a", "b c", "a")),
         (["a", "", None, 1, True, ["admin"], {"admin": {}}], ("a",)),
+        (["a", "", "b"], ("a", "b")),
         ([], ()),
         ({"admin": {"orgid": "acme"}, "reader": {}}, ("admin", "reader")),
         ({"admin": True, "reader": False, "writer": None, "": {}}, ("admin",)),
@@ -163,6 +170,11 @@ def test_the_client_placeholder_may_stand_last_or_lead_through_several_names() -
     token = claims(access={"deep": {"api": {"x": {"roles": ["r"]}}}}, flat={"api": ["a"], "web": "b c", "odd": 5})
     assert dict(read_each_client(token, "flat.{client}")) == {"api": ("a",), "web": ("b", "c"), "odd": ()}
     assert dict(read_each_client(token, "access.deep.{client}.x.roles")) == {"api": ("r",)}
+
+
+def test_only_the_first_client_placeholder_is_one() -> None:
+    token = claims(access={"api": {"{client}": ["r"]}})
+    assert dict(read_each_client(token, "access.{client}.{client}")) == {"api": ("r",)}
 
 
 @pytest.mark.parametrize("access", [None, "text", 5, [], ["agent-api"], True])

@@ -60,6 +60,10 @@ def test_ordinary_json_is_read_as_it_stands(data: bytes, value: object) -> None:
         pytest.param(b"", "not JSON", id="nothing"),
         pytest.param(b"{}{}", "not JSON", id="two documents"),
         pytest.param(b"{} x", "not JSON", id="text behind"),
+        pytest.param(b"X{}X", "not JSON", id="text round it"),
+        pytest.param("\u00a0{}".encode(), "not JSON", id="a no-break space before it"),
+        pytest.param("{}\u2028".encode(), "not JSON", id="a line separator behind it"),
+        pytest.param(b"\x0b{}\x0c", "not JSON", id="white space that is none in JSON"),
         pytest.param(b"{'a':1}", "not JSON", id="single quotes"),
         pytest.param(b'{"a":1,}', "not JSON", id="trailing comma"),
         pytest.param(b'{"a":01}', "not JSON", id="leading zero"),
@@ -159,6 +163,16 @@ def test_what_is_nested_deeper_than_32_is_refused(around: str) -> None:
     assert parse_json_object(nested(32, around))
     with pytest.raises(StrictJSONError, match="deeper"):
         parse_json_object(nested(33, around))
+
+
+@pytest.mark.parametrize("around", ["[ ]", '{"a": }'])
+def test_what_stands_beside_it_makes_nothing_deeper(around: str) -> None:
+    def document(depth: int) -> bytes:
+        return b'{"wide": [' + b"{}, " * 100 + b'{}], "deeper": ' + nested(depth - 1, around) + b"}"
+
+    assert parse_json_object(document(32))
+    with pytest.raises(StrictJSONError, match="nested deeper than 32"):
+        parse_json_object(document(33))
 
 
 def test_many_objects_side_by_side_are_not_deep() -> None:

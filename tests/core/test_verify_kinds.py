@@ -56,7 +56,7 @@ def test_no_type_jwt_and_at_jwt_are_types_of_access_tokens(typ: object) -> None:
     ],
 )
 def test_any_other_type_is_refused(typ: str) -> None:
-    with pytest.raises(TokenTypeError) as caught:
+    with pytest.raises(TokenTypeError, match="is not that of an access token") as caught:
         admitted(POLICY, {"typ": typ})
     assert caught.value.claim == "typ"
     assert len(str(caught.value)) < 300
@@ -99,8 +99,9 @@ def test_a_strict_policy_asks_for_audience_and_time_of_issue_even_where_nothing_
     lax = policy(audience=None, clients=["agent-ui"])
     claims = {**RFC9068, name: OMIT}
     assert admitted(lax, {"typ": "at+jwt"}, **claims)
-    with pytest.raises(MissingClaimError, match=f"RFC 9068 requires '{name}'"):
+    with pytest.raises(MissingClaimError, match=f"RFC 9068 requires '{name}'") as caught:
         admitted(replace(lax, token_type="at+jwt"), {"typ": "at+jwt"}, **claims)
+    assert caught.value.claim == name
     assert admitted(replace(lax, token_type="at+jwt"), {"typ": "at+jwt"}, **RFC9068)
 
 
@@ -155,6 +156,19 @@ def test_a_token_bound_to_a_senders_key_is_refused_as_a_plain_bearer(cnf: object
     assert caught.value.claim == "cnf"
 
 
+def test_the_message_shows_what_the_token_says_short_and_never_what_is_inside_it() -> None:
+    listed = policy(clients=["agent-ui"])
+    for azp, shown in (("other", "'other'"), (OMIT, "None"), ("x" * 9999, "'" + "x" * 199)):
+        with pytest.raises(AudienceMismatchError, match=f"client {shown} is not in client_ids"):
+            admitted(listed, azp=azp)
+    with pytest.raises(AudienceMismatchError, match=r"aud \('account', 'b'\) does not name"):
+        admitted(POLICY, aud=["account", "b"])
+    for typ in ({"secret": "s3cret"}, ["s3cret", {}]):
+        with pytest.raises(TokenTypeError, match=r"'typ' says <(dict|list)>") as caught:
+            admitted(policy(rules=KEYCLOAK), typ=typ)
+        assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("aud", ["agent-api", ["agent-api"], ["account", "agent-api"], ["agent-api"] * 3])
 def test_an_audience_that_names_this_api_is_accepted(aud: object) -> None:
     assert admitted(POLICY, aud=aud)
@@ -206,8 +220,9 @@ def test_a_token_without_a_client_is_not_on_any_list() -> None:
     with pytest.raises(AudienceMismatchError):
         admitted(policy(clients=["agent-ui"]))
     nameless = TokenRules(client_id_claims=())
-    with pytest.raises(AudienceMismatchError):
+    with pytest.raises(AudienceMismatchError) as caught:
         admitted(policy(clients=["agent-ui"], rules=nameless), azp="agent-ui")
+    assert caught.value.claim == "client_id"
 
 
 def test_both_client_and_audience_must_hold_where_both_are_ruled() -> None:
@@ -229,8 +244,9 @@ def test_a_cognito_token_may_have_no_audience_and_any_it_has_must_be_ours() -> N
     for aud in others:
         with pytest.raises(AudienceMismatchError, match="does not name"):
             admitted(named, aud=aud, **claims)
-        with pytest.raises(AudienceMismatchError, match="pass audience= to accept it"):
+        with pytest.raises(AudienceMismatchError, match="pass audience= to accept it") as caught:
             admitted(nameless, aud=aud, **claims)
+        assert caught.value.claim == "aud"
     with pytest.raises(AudienceMismatchError, match="client_ids"):
         admitted(nameless, aud=OMIT, client_id="c2", token_use="access")
 
