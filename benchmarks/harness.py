@@ -20,6 +20,7 @@ from oidcbridge.testing import FakeIssuer
 ISSUER_URL = "https://id.example.com/realms/acme"
 AUDIENCE = "agent-api"
 DAY = 86_400  # seconds: tokens outlive every run
+SLICE = 20  # calls
 Subject = Callable[[int], object]
 Timed = Callable[[int], float]
 """Does its work so many times; returns the CPU seconds that took, its own preparations left out."""
@@ -124,26 +125,28 @@ def timed_async(work: Callable[[str], Awaitable[object]], tokens: Sequence[str])
 
 
 def cpu_costs(subjects: Mapping[str, Timed], *, rounds: int, calls: int) -> dict[str, float]:
-    """Microseconds of CPU a call, by subject: the lower quartile of the rounds.
+    """Microseconds of CPU a call, by subject, over ``rounds`` times ``calls`` of each: the lowest decile of the slices.
 
-    Rounds are interleaved and each begins with another subject, so a slow moment hits all alike. Noise of other
-    processes only ever adds, which is why it is not the mean; the minimum would be a matter of luck.
+    Slices of a few calls are interleaved, and each turn begins with another subject, so a slow moment hits all alike.
+    Noise of other processes only ever adds, which is why it is not the mean, and a slice is short because a long one
+    always meets some; the minimum would be a matter of luck.
     """
     times: dict[str, list[float]] = {name: [] for name in subjects}
-    names = list(subjects)
+    names, slices = list(subjects), max(rounds * calls // SLICE, 2)
     for name in names:
         subjects[name](calls)  # warm up
-    for number in range(rounds):
+    for number in range(slices):
+        if number % 50 == 0:
+            gc.collect()
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            gc.collect()
-            times[name].append(subjects[name](calls) / calls * 1e6)
-    return {name: lower_quartile(values) for name, values in times.items()}
+            times[name].append(subjects[name](SLICE) / SLICE * 1e6)
+    return {name: lowest_decile(values) for name, values in times.items()}
 
 
-def lower_quartile(values: Sequence[float]) -> float:
-    """A quarter of ``values`` lies below."""
-    return statistics.quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else values[0]
+def lowest_decile(values: Sequence[float]) -> float:
+    """A tenth of ``values`` lies below."""
+    return statistics.quantiles(values, n=10, method="inclusive")[0] if len(values) > 1 else values[0]
 
 
 def medians(subjects: Mapping[str, Subject], *, rounds: int = 15, calls: int = 300) -> dict[str, float]:

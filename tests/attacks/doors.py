@@ -24,7 +24,10 @@ ANSWERS = {
     (401, "invalid_token", "invalid_token"),
     (401, "invalid_token", "token_expired"),
 }
-SAID = ("content-length", "content-type", "cache-control", "vary", "www-authenticate")
+SAID = (
+    *("content-length", "content-type", "cache-control", "vary", "www-authenticate"),
+    "access-control-expose-headers",
+)
 
 
 class Outcome(NamedTuple):

@@ -132,26 +132,29 @@ def signature(key: FakeKey, message: bytes) -> bytes:
 
 
 class World:
-    """The issuers that attacks are aimed at; ``forger`` and ``rsa_forger`` are keys that nobody has published."""
+    """The issuers that attacks are aimed at; ``forger`` and ``rsa_forger`` are keys that nobody has published.
 
-    def __init__(self) -> None:
+    ``domain`` and ``region``: where two worlds stand side by side, they cannot have the same addresses.
+    """
+
+    def __init__(self, domain: str = "idp.test", region: str = "eu-west-1") -> None:
         self.clock = Clock(float(int(time.time())))
         self.now = int(self.clock.time())
         self.forger = FakeKey.generate("ES256", kid="forger")
         self.rsa_forger = FakeKey.generate("RS256", kid="forger")
-        main = self._issuer("https://main.idp.test", ("ES256", "RS256", "PS256", "Ed25519", "ES512"))
+        main = self._issuer(f"https://main.{domain}", ("ES256", "RS256", "PS256", "Ed25519", "ES512"))
         secret = FakeKey.generate("HS256", kid="shared")
-        shared = self._issuer("https://secret.idp.test", ("ES256",))
-        keycloak = self._issuer("https://kc.idp.test/realms/acme", ("RS256",))
-        cognito = self._issuer("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Abc123", ("RS256",))
+        shared = self._issuer(f"https://secret.{domain}", ("ES256",))
+        keycloak = self._issuer(f"https://kc.{domain}/realms/acme", ("RS256",))
+        cognito = self._issuer(f"https://cognito-idp.{region}.amazonaws.com/{region}_Abc123", ("RS256",))
         # Of the keys that may be published, the one that lax readers of padding are forged for (RFC 8017 section 9.2).
         self.cubic = FakeKey("cubic", "RS256", RSAKey.import_key(generate_private_key(3, 2048)))
         main.publish(self.cubic)
         self.main = _site(main)
         self.sites: dict[str, Site] = {
             "main": self.main,
-            "strict": _site(self._issuer("https://strict.idp.test", ("ES256",)), token_type="at+jwt"),
-            "clients": _site(self._issuer("https://clients.idp.test", ("ES256",)), client_ids=[CLIENT]),
+            "strict": _site(self._issuer(f"https://strict.{domain}", ("ES256",)), token_type="at+jwt"),
+            "clients": _site(self._issuer(f"https://clients.{domain}", ("ES256",)), client_ids=[CLIENT]),
             "keycloak": _site(keycloak),
             "cognito": Site(cognito, {"issuer_url": cognito.issuer_url, "client_ids": [CLIENT]}),
             "secret": _site(shared, secret, verification_keys=[_bytes(secret)], algorithm="HS256"),

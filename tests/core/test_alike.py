@@ -34,7 +34,7 @@ def test_what_it_gives_is_what_the_token_says_read_only() -> None:
         assert frozen == freeze(claims)
         assert type(frozen["nested"]["roles"]) is tuple
         with pytest.raises(TypeError):
-            frozen["nested"]["roles"] = ()  # type: ignore[index]
+            frozen["nested"]["roles"] = ()
 
 
 @pytest.mark.parametrize(

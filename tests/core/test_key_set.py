@@ -204,6 +204,11 @@ def test_broken_rsa_members_are_skipped(member: str, value: object) -> None:
     assert not skipped.private
 
 
+def test_the_reason_names_what_is_wrong_with_the_material() -> None:
+    assert parse_beside_a_good_key(jwk("RS256", n=OMIT)) == SkippedKey("RS256", "broken key material (KeyError)")
+    assert parse_beside_a_good_key(jwk("RS256", n=5)) == SkippedKey("RS256", "broken key material (TypeError)")
+
+
 def test_an_rsa_modulus_given_as_numbers_that_spell_it_is_skipped() -> None:
     modulus = str(jwk("RS256")["n"]).encode()
     assert parse_beside_a_good_key(jwk("RS256", n=list(modulus))) is not None
