@@ -23,6 +23,8 @@ ClaimPaths = tuple[str, ...]
 CLIENT_PLACEHOLDER = "{client}"
 #: What a JSON object is here, parsed or a user's own: ten times faster to ask for than `Mapping`, and asked often.
 JSON_OBJECT = (MappingProxyType, dict)
+#: The same for arrays. A tuple of types, since ``tuple | list`` is made anew each time it is asked for.
+JSON_ARRAY = (tuple, list)
 _STRINGS_ALONE = frozenset({str})
 
 
@@ -91,7 +93,7 @@ def read_names(claims: Claims, paths: ClaimPaths, notices: Notices | None = None
 def _names_at(path: str, value: Any, notices: Notices | None) -> tuple[str, ...]:
     names = as_names(value)
     if notices is not None and type(value) is not str:
-        is_list = isinstance(value, tuple | list)
+        is_list = isinstance(value, JSON_ARRAY)
         if len(names) != len(value) if is_list else not isinstance(value, JSON_OBJECT):
             notices.skipped(path, value)
     return names
@@ -100,7 +102,7 @@ def _names_at(path: str, value: Any, notices: Notices | None) -> tuple[str, ...]
 def _names_of_objects(claims: Claims, path: str, notices: Notices | None) -> tuple[str, ...]:
     where, name_of, parts_of = _objects_at(path)
     listed = read_path(claims, where)
-    if not isinstance(listed, tuple | list):
+    if not isinstance(listed, JSON_ARRAY):
         if listed is not None and notices is not None:
             notices.skipped(path, listed)
         return ()
@@ -130,7 +132,7 @@ def as_names(value: Any) -> tuple[str, ...]:
     """
     if isinstance(value, str):
         return _words(value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, JSON_ARRAY):
         if _STRINGS_ALONE.issuperset(map(type, value)) and "" not in value:
             return tuple(value)
         return tuple([name for name in value if isinstance(name, str) and name])
@@ -187,6 +189,6 @@ def read_audience(claims: Claims) -> tuple[str, ...]:
     value = claims.get("aud")
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, tuple | list) and _STRINGS_ALONE.issuperset(map(type, value)):
+    if isinstance(value, JSON_ARRAY) and _STRINGS_ALONE.issuperset(map(type, value)):
         return tuple(value)
     return ()

@@ -66,7 +66,7 @@ def thaw(value: Any) -> Any:
     """A plain, deep copy (dict, list) of a parsed value, for those who write into it."""
     if isinstance(value, Mapping):
         return {name: member if type(member) in _SCALARS else thaw(member) for name, member in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, _ARRAY):
         return [member if type(member) in _SCALARS else thaw(member) for member in value]
     return value
 
@@ -76,7 +76,7 @@ def freeze(value: Any) -> Any:
     if isinstance(value, Mapping):
         members = {name: member if type(member) in _SCALARS else freeze(member) for name, member in value.items()}
         return MappingProxyType(members)
-    if isinstance(value, tuple | list):
+    if isinstance(value, _ARRAY):
         return tuple([member if type(member) in _SCALARS else freeze(member) for member in value])
     return value
 
@@ -103,6 +103,7 @@ def _sealed_array(values: list[Any]) -> tuple[Any, ...]:
     )
 
 
+_ARRAY = (tuple, list)  # not ``tuple | list``, which is made anew each time
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 

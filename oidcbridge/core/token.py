@@ -66,10 +66,10 @@ def parse_unverified(token: str) -> UnverifiedToken:
         raise MalformedTokenError(f"the token is longer than {MAX_TOKEN_BYTES} bytes")
     if not token.isascii():
         raise MalformedTokenError("the token holds characters that no compact JWS has")
-    parts = token.split(".", 5)
-    if len(parts) != 3:
+    header, _, rest = token.partition(".")
+    payload, second_dot, signature = rest.partition(".")
+    if not second_dot or "." in signature:
         raise MalformedTokenError(_why_not_three_parts(token.count(".")))
-    header, payload, signature = parts
     parse = _parse_header if len(header) <= _CACHEABLE_HEADER_BYTES else _parse_header.__wrapped__
     return UnverifiedToken(
         parse(header),
