@@ -73,14 +73,14 @@ class ClaimMapping:
     """What to add to the refusal of a token that names nobody; empty where nothing is known."""
     notices: Notices | None = field(default=None, compare=False, repr=False)
     """Who is told of claims that are skipped."""
-    known: Mapping[str, Any] = field(init=False, compare=False, repr=False)
-    """The fields that are the same for all: nobody has to read what nobody wants."""
+    known: tuple[tuple[str, Any], ...] = field(init=False, compare=False, repr=False)
+    """The fields that are the same for all: nobody has to read what nobody wants. And who reads the others."""
 
     def __post_init__(self) -> None:
         for name in ("dependencies", "session_state", "issuer_spellings"):  # reachable from every principal
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         unwanted = [name for name in ("dependencies", "session_state") if not getattr(self, name)]
-        object.__setattr__(self, "known", dict.fromkeys(unwanted, _NOTHING))
+        object.__setattr__(self, "known", (("_reader", self), *((name, _NOTHING) for name in unwanted)))
 
     def read_field(self, name: str, claims: Claims, principal: Principal) -> object:
         """A field of ``principal`` that does not decide who it is; nothing in it is ever refused."""
@@ -98,14 +98,8 @@ def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
         user_id = f"{_allowed_tenant(claims, mapping)}:{user_id}"
     if mapping.user_id_prefix:
         user_id = mapping.user_id_prefix + user_id
-    return Principal.read_by(
-        mapping,
-        claims,
-        user_id=user_id,
-        session_id=read_string(claims, mapping.session_id, mapping.notices),
-        expires_at=token.expires_at,
-        **mapping.known,
-    )
+    session_id = read_string(claims, mapping.session_id, mapping.notices)
+    return Principal.read_by(mapping.known, claims, user_id, session_id, token.expires_at)
 
 
 def insecure_unverified_fields(

@@ -91,10 +91,26 @@ class Principal:
         return {item.name: thaw(getattr(self, item.name)) for item in fields(self)}
 
     @classmethod
-    def read_by(cls, reader: Reader, unread: Mapping[str, Any], **known: Any) -> Self:
-        """A principal with the fields ``known``; ``reader`` reads the others from the claims ``unread``."""
+    def read_by(
+        cls,
+        known: tuple[tuple[str, Any], ...],
+        unread: Mapping[str, Any],
+        user_id: str,
+        session_id: str | None,
+        expires_at: float,
+    ) -> Self:
+        """A principal of whom this and the fields in ``known`` are known.
+
+        The reader, which is ``known`` as ``_reader``, reads the others from the claims ``unread``.
+        """
         principal = cls.__new__(cls)
-        principal.__dict__.update(known, _reader=reader, _unread=unread)
+        fields = principal.__dict__
+        for name, value in known:
+            fields[name] = value
+        fields["user_id"] = user_id
+        fields["session_id"] = session_id
+        fields["expires_at"] = expires_at
+        fields["_unread"] = unread
         return principal
 
     def read_now(self, *names: str) -> None:

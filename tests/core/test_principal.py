@@ -83,7 +83,7 @@ def unread() -> Principal:
     """A principal as verification makes it: most of it still in the claims."""
     mapping = ClaimMapping(dependencies={"email": "email"})
     claims = {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}
-    return Principal.read_by(mapping, claims, user_id="ada", expires_at=5.0)
+    return Principal.read_by(mapping.known, claims, "ada", None, 5.0)
 
 
 READ = Principal(
