@@ -86,12 +86,14 @@ class IssuerArguments(TypedDict, total=False):
     session_state_claims: ClaimNames
     leeway: float
     token_type: Literal["at+jwt"] | None
+    accept_id_tokens: bool
 
 
 class VerifierArguments(IssuerArguments, total=False):
     """Every argument of `oidcbridge.Verifier`."""
 
     issuers: Sequence[Issuer | DynamicIssuers] | DynamicIssuers
+    unqualified_user_ids: bool
     token_cache: int
     fetch: FetchOptions
     key_store: KeyStore | str | os.PathLike[str] | None
@@ -121,6 +123,7 @@ class _OfOneIssuer:
     dependencies_claims: ClaimNames | None = None
     session_state_claims: ClaimNames | None = None
     token_type: Literal["at+jwt"] | None = None
+    accept_id_tokens: bool = False
 
     def arguments(self) -> IssuerArguments:
         """What was said, as the arguments of a single issuer."""
@@ -132,7 +135,10 @@ class _OfOneIssuer:
 
 @dataclass(frozen=True, kw_only=True)
 class Issuer(_OfOneIssuer):
-    """One of several issuers; ``name`` goes before its users' ids (``name:sub``)."""
+    """One of several issuers; ``name`` goes before its users' ids (``name:sub``).
+
+    With ``unqualified_user_ids=True`` beside ``issuers=`` it does not: only where no two issuers ever give the same id.
+    """
 
     issuer_url: str
     name: str

@@ -25,6 +25,10 @@ def _list(value: str) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
+def _flag(value: str) -> bool:
+    return {"true": True, "1": True, "false": False, "0": False}[value.strip().lower()]
+
+
 def _source(value: str) -> TokenSource:
     return TokenSource(value.strip().lower())
 
@@ -54,6 +58,7 @@ VERIFIER_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "session_state_claims": _list,
     "leeway": float,
     "token_type": _text,
+    "accept_id_tokens": _flag,
     "token_cache": int,
     "key_store": _text,
 }
@@ -64,7 +69,12 @@ HTTP_VARIABLES: Mapping[str, Callable[[str], Any]] = {
     "excluded_route_paths": _list,
     "allowed_origins": _list,
 }
-_SHAPES = {"leeway": "a number of seconds", "token_cache": "a whole number", "token_source": "header, cookie or both"}
+_SHAPES = {
+    "leeway": "a number of seconds",
+    "token_cache": "a whole number",
+    "token_source": "header, cookie or both",
+    "accept_id_tokens": "true or false",
+}
 #: Empty, they would allow everybody: whoever sets the variable means somebody.
 _ALLOW_LISTS = frozenset({"client_ids", "tenants"})
 #: Read elsewhere (the command line), so known here.
@@ -88,7 +98,7 @@ def read_environment(variables: Mapping[str, Callable[[str], Any]], environ: Map
         if argument in variables and text.strip():
             try:
                 found[argument] = variables[argument](text)
-            except ValueError:
+            except (ValueError, KeyError):
                 raise ConfigurationError(f"{variable} has a value that is not {_SHAPES[argument]}") from None
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +18,17 @@ from oidcbridge.arguments import IssuerArguments, can_go_before_ids, read_allow_
 from oidcbridge.core.claims import ClaimPaths
 from oidcbridge.core.keys import ASYMMETRIC_ALGORITHMS, HMAC_ALGORITHMS, KeySet, parse_key_set
 from oidcbridge.core.mapping import ClaimMapping
+from oidcbridge.core.policy import TokenRules
 from oidcbridge.core.static_keys import parse_verification_keys
 from oidcbridge.core.strict_json import thaw
 from oidcbridge.errors import ConfigurationError, KeysUnavailableError
 from oidcbridge.profiles import Profile
+from oidcbridge.profiles.profile import TENANT
 
 logger = logging.getLogger("oidcbridge.settings")
 
 MAX_LEEWAY = 300.0
+_PER_TOKEN = ("jti", "uti", "event_id")
 _REASSIGNABLE = ("email", "preferred_username", "username", "cognito:username", "upn", "unique_name", "nickname")
 
 
@@ -110,19 +114,61 @@ def read_leeway(leeway: float) -> float:
     return float(leeway)
 
 
-def read_mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: frozenset[str]) -> ClaimMapping:
-    """What is read from which claim: the provider's row, and what was said over it. Raises `ConfigurationError`."""
-    said: dict[str, ClaimPaths] = {}
-    for name in ("user_id", "session_id", "scopes", "roles", "groups", "permissions", "tenant"):
-        names = arguments.get(f"{name}_claim")
-        if names is not None:
-            said[name] = read_names(names, f"{name}_claim", f'{name}_claim="path.to.claim"')
-    reassignable = [path for path in said.get("user_id", ()) if path in _REASSIGNABLE]
-    if reassignable and len(said["user_id"]) > 1:
+def check_id_tokens(arguments: IssuerArguments, profile: Profile) -> None:
+    """Raises `ConfigurationError` where ID tokens are accepted without need, or nothing else can be."""
+    accepts = arguments.get("accept_id_tokens", False)
+    if not isinstance(accepts, bool):
+        raise ConfigurationError("accept_id_tokens is True or False")
+    if accepts and profile.id_tokens == "refused":
+        raise ConfigurationError(
+            f"accept_id_tokens: {profile.name} has access tokens that can be told from ID tokens: let the client send"
+            " those, and leave accept_id_tokens out"
+        )
+    if not accepts and profile.id_tokens == "needed":
+        raise ConfigurationError(
+            f"{profile.name} signs no access tokens that could be told from ID tokens: write accept_id_tokens=True"
+            " and, as audience=, the id of the client whose users may come in; whoever that client sends its ID tokens"
+            " to can then call this API with them"
+        )
+
+
+def read_rules(arguments: IssuerArguments, profile: Profile) -> TokenRules:
+    """How access tokens are told from others: as the provider's row says, less what the operator accepts by name."""
+    return profile.rules.with_id_tokens() if arguments.get("accept_id_tokens", False) else profile.rules
+
+
+def read_issuer_names(
+    issuer_url: str | None, profile: Profile, tenants: frozenset[str]
+) -> tuple[dict[str, tuple[str, str] | None], str | None]:
+    """What else stands for this issuer in ``iss`` (`Policy.other_issuers`), and in its discovery document, if anything.
+
+    Raises `ConfigurationError` for an issuer of many tenants without the list of those that are let in.
+    """
+    if issuer_url is None:
+        return {}, None
+    template = profile.template
+    found = re.fullmatch(template.pattern, issuer_url) if template else None
+    if template is None or found is None:
+        return dict.fromkeys(profile.issuer_spellings), None
+    if not tenants or not all(re.fullmatch(template.tenant_pattern, tenant) for tenant in tenants):
+        raise ConfigurationError(
+            f"issuer_url={issuer_url!r} stands for every tenant: write tenants=[…] with the id of each that is let in"
+            " (a GUID in lower case: the directory (tenant) id, not a domain), or the issuer of your own tenant alone"
+        )
+    before, after = issuer_url[: found.start("tenant")], issuer_url[found.end("tenant") :]
+    return {f"{before}{one}{after}": (template.tenant_claim, one) for one in tenants}, f"{before}{TENANT}{after}"
+
+
+def warn_of_ids(arguments: IssuerArguments) -> None:
+    """Tell the operator of a user id that may go from one person to another."""
+    said = arguments.get("user_id_claim")
+    names = () if said is None else read_names(said, "user_id_claim", 'user_id_claim="path.to.claim"')
+    reassignable = [path for path in names if path in _REASSIGNABLE]
+    if reassignable and len(names) > 1:
         logger.warning(
             "user_id_claim=%r: who may choose %r can choose another person's id in one of the other claims, and whose"
             " token lacks a claim gets another id of their own; name one claim, such as 'sub'",
-            list(said["user_id"]),
+            list(names),
             reassignable[0],
         )
     elif reassignable:
@@ -131,10 +177,30 @@ def read_mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: fro
             " sessions; 'sub' is never reassigned",
             reassignable[0],
         )
+
+
+def read_tenants(arguments: IssuerArguments) -> frozenset[str]:
+    """The allow-list of tenants. Raises `ConfigurationError`."""
     tenants = read_allow_list(arguments.get("tenants", ()), "tenants")
     if not all(map(can_go_before_ids, tenants)):
         raise ConfigurationError(
             "tenants are names without a colon, and none is 'client' (which marks machines): they go before users' ids"
+        )
+    return tenants
+
+
+def read_mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: frozenset[str]) -> ClaimMapping:
+    """What is read from which claim: the provider's row, and what was said over it. Raises `ConfigurationError`."""
+    said: dict[str, ClaimPaths] = {}
+    for name in ("user_id", "session_id", "scopes", "roles", "groups", "permissions", "tenant"):
+        names = arguments.get(f"{name}_claim")
+        if names is not None:
+            said[name] = read_names(names, f"{name}_claim", f'{name}_claim="path.to.claim"')
+    per_token = [path for path in said.get("session_id", ()) if path in _PER_TOKEN]
+    if per_token:
+        raise ConfigurationError(
+            f"session_id_claim={per_token[0]!r} names the token and not the session: each refresh would begin a new"
+            " one. Name a claim that lasts, such as 'sid', or leave it out"
         )
     return replace(
         row,
@@ -142,5 +208,5 @@ def read_mapping(arguments: IssuerArguments, row: ClaimMapping, own_clients: fro
         dependencies=read_claim_names(arguments.get("dependencies_claims", ()), "dependencies_claims"),
         session_state=read_claim_names(arguments.get("session_state_claims", ()), "session_state_claims"),
         own_clients=own_clients,
-        tenants=tenants,
+        tenants=read_tenants(arguments),
     )

@@ -71,7 +71,7 @@ def verification_steps(
         if error is not None:
             raise error
         admit(token, policy, now)  # refuse what no key could save, before any fetch
-        key_set = yield from _find_keys(token, keys, mark, clock, give_up, wait=wait)
+        key_set = yield from find_keys(token, keys, mark, clock, give_up, wait=wait)
         return verify(token, key_set, policy, now)
     except BadSignatureError:
         flight = keys.suspect(mark) if wait else None
@@ -85,7 +85,7 @@ def verification_steps(
         return verify(token, renewed, policy, now)
 
 
-def _find_keys(
+def find_keys(
     token: UnverifiedToken, keys: KeySource, mark: int, clock: Clock, give_up: float, *, wait: bool
 ) -> Generator[Wait, bool, KeySet]:
     """The keys to verify with, waited for until the monotonic second ``give_up``, or not at all."""

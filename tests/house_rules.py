@@ -24,6 +24,7 @@ FLOORS = {
     "oidcbridge.environment": 3,  # OIDCBRIDGE_* -> arguments, for `settings` and the HTTP side
     "oidcbridge.remote": 3,
     "oidcbridge.stores": 3,
+    "oidcbridge.claim_notices": 4,  # what is odd about an issuer's claims, in the log
     "oidcbridge.issuer_arguments": 4,  # what is said of one issuer, read for `settings`
     "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `token_cache` and `verifier`
     "oidcbridge.settings": 5,

@@ -80,10 +80,10 @@ class CheckOptions:
 
         Raises `ConfigurationError`, with advice where there is some.
         """
-        from oidcbridge.settings import resolve  # noqa: PLC0415 - brings the HTTP client
+        from oidcbridge.settings import resolve_for_diagnosis  # noqa: PLC0415 - brings the HTTP client
 
         try:
-            return resolve(self._arguments(), environ)
+            return resolve_for_diagnosis(self._arguments(), environ)
         except ConfigurationError as error:
             advice = self._advice(environ)
             raise ConfigurationError(f"{error}\n  -> {advice}" if advice else str(error)) from None
@@ -95,7 +95,7 @@ class CheckOptions:
         if self.ca_file is not None:
             said["fetch"] = FetchOptions(ca_file=self.ca_file)
         if self.issuer_url is not None:
-            said |= self._whom_it_is_for()
+            said |= self._whom_it_is_for() | self._what_it_needs()
         return cast("VerifierArguments", said)
 
     def _whom_it_is_for(self) -> dict[str, Any]:
@@ -108,6 +108,13 @@ class CheckOptions:
             return {"audience": None}
         needs_audience = profile_for(self.provider or "auto", self.issuer_url).rules.audience_required
         return {"audience": [NOT_GIVEN]} if needs_audience else {"client_ids": [NOT_GIVEN]}
+
+    def _what_it_needs(self) -> dict[str, Any]:
+        """Where nothing but ID tokens can be accepted, that is what is looked at."""
+        from oidcbridge.profiles import profile_for  # noqa: PLC0415 - see above
+
+        needs = profile_for(self.provider or "auto", self.issuer_url).id_tokens == "needed"
+        return {"accept_id_tokens": True} if needs else {}
 
     def _advice(self, environ: Mapping[str, str]) -> str | None:
         from oidcbridge.diagnosis.advice_for_issuers import advise_client_ids, advise_url  # noqa: PLC0415 - see above

@@ -19,7 +19,7 @@ from oidcbridge.settings import IssuerSettings, Settings
 def run_check(settings: Settings, token: str | None) -> CheckReport:
     """Ask the provider, and judge the token where there is one."""
     issuer = settings.issuers[0]
-    provider, key_set = asyncio.run(examine_provider(issuer, settings.fetch, settings.clock))
+    provider, key_set, issuer = asyncio.run(examine_provider(issuer, settings.fetch, settings.clock))
     fitting = _fitting(issuer, settings, provider)
     if token is None:
         return CheckReport(fitting, provider)
@@ -65,6 +65,7 @@ def _fitting(issuer: IssuerSettings, settings: Settings, provider: ProviderFindi
         "provider": issuer.profile.name,
         "algorithms": sorted(policy.algorithms),
         "token_type": policy.token_type,
+        "accept_id_tokens": issuer.profile.id_tokens == "needed" or None,
         "leeway": policy.leeway,
         "ca_file": settings.fetch.ca_file,
     }

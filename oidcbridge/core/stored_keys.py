@@ -37,6 +37,8 @@ class StoredKeys:
     etag: str | None
     body: bytes = field(repr=False)
     """The key set as the provider sent it; `oidcbridge.core.keys.parse_key_set` judges it anew."""
+    provider: str | None = None
+    """What the discovery document told of the provider, where it was asked: all workers go by the same."""
 
     def to_bytes(self) -> bytes:
         """The entry for a store. Raises `KeyStoreError` for one that no store would give back, being too big."""
@@ -50,6 +52,7 @@ class StoredKeys:
                 "soft": self.soft,
                 "etag": self.etag,
                 "body": b64encode(self.body).decode(),
+                **({} if self.provider is None else {"provider": self.provider}),
             },
             allow_nan=False,
         ).encode()
@@ -90,7 +93,7 @@ def _ignored(reason: str) -> KeyStoreError:
 def _read(entry: Mapping[str, Any]) -> StoredKeys:
     if type(entry.get("version")) is not int or entry["version"] != _VERSION:
         raise _ignored("another version of oidcbridge has written them, or another program")
-    if entry.keys() != _NAMES:
+    if entry.keys() - {"provider"} != _NAMES:
         raise _ignored("the entry lacks members, or has others")
     return StoredKeys(
         issuer=_text(entry, "issuer"),
@@ -100,6 +103,7 @@ def _read(entry: Mapping[str, Any]) -> StoredKeys:
         soft=_seconds(entry, "soft"),
         etag=None if entry["etag"] is None else _etag(entry),
         body=_body(entry),
+        provider=_text(entry, "provider") if "provider" in entry else None,
     )
 
 

@@ -6,8 +6,8 @@ library's own parsers. Unlike a verifier this goes on after a fault, as far as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from oidcbridge.core.keys import KeySet, parse_key_set
 from oidcbridge.core.metadata import IssuerMetadata, parse_metadata, well_known_urls
@@ -17,9 +17,9 @@ from oidcbridge.core.urls import check_url
 from oidcbridge.diagnosis.advice_for_issuers import advise_fetch, advise_issuer, advise_other_name
 from oidcbridge.diagnosis.findings import Finding, ProviderFindings, Status, shown
 from oidcbridge.diagnosis.keys import judge_keys, list_keys
-from oidcbridge.diagnosis.recognition import recognise_provider
 from oidcbridge.diagnosis.transport import judge_cache, judge_clock, judge_tls
 from oidcbridge.errors import ConfigurationError, DiscoveryError, KeysUnavailableError
+from oidcbridge.profiles import recognise_by_endpoints
 from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.remote.http import Answer, fetch
 from oidcbridge.settings import IssuerSettings
@@ -28,10 +28,11 @@ _NOBODY = frozenset({"dns", "refused", "timeout", "reset", "connection", "protoc
 
 
 class Examined(NamedTuple):
-    """What was found, and the keys to judge a token with; None where they cannot be had."""
+    """What was found, the keys (None where they cannot be had) and the settings to judge a token by."""
 
     provider: ProviderFindings
     key_set: KeySet | None
+    issuer: IssuerSettings
 
 
 async def examine_provider(issuer: IssuerSettings, options: FetchOptions, clock: Clock) -> Examined:
@@ -63,6 +64,9 @@ class _Examination:
 
     def end(self, key_set: KeySet | None) -> Examined:
         policy, endpoints = self._issuer.policy, {}
+        if self._issuer.with_profile is not None:
+            unknown = "not told by its issuer URL, and its discovery document could not be read: write provider="
+            self._findings.insert(0, Finding("provider", Status.NOT_JUDGED, unknown))
         if key_set is not None:
             self._findings.append(judge_keys(key_set, policy))
         if self._metadata is not None:
@@ -74,21 +78,20 @@ class _Examination:
         issuer = self._metadata.issuer if self._metadata else None
         keys = list_keys(key_set, policy) if key_set else ()
         found = ProviderFindings(tuple(self._findings), issuer, endpoints, keys, self._unreachable)
-        return Examined(found, key_set)
+        return Examined(found, key_set, self._issuer)
 
-    def recognise(self) -> None:
-        url, name = self._issuer.issuer_url or "", self._issuer.profile.name
-        known = recognise_provider(url, {})
-        if name == known.name:
-            said = f"{name}, {known.why}"
-        elif name != "generic":
-            said = f"{name}, as provider= says"
-        else:
-            said = f"its issuer URL is that of {known.name}, which has no profile of its own: read as generic"
-        advice = advise_issuer(url)
-        self._findings.append(
-            Finding("provider", Status.FAILED if advice else Status.PASSED, said, advice=advice),
-        )
+    def recognise(self, document: Mapping[str, Any] | None = None) -> None:
+        """Name the profile and why; where its issuer URL does not tell, once there is a ``document``."""
+        with_profile = self._issuer.with_profile
+        if with_profile is not None:
+            if document is None:
+                return
+            self._issuer = with_profile(recognise_by_endpoints(document))
+        elif document is not None:
+            return
+        advice = advise_issuer(self._issuer.issuer_url or "")
+        said = f"{self._issuer.profile.name}, {self._issuer.why}"
+        self._findings.insert(0, Finding("provider", Status.FAILED if advice else Status.PASSED, said, advice=advice))
 
     async def discover(self) -> str | None:
         """Where the keys are, by the discovery document."""
@@ -98,11 +101,16 @@ class _Examination:
         if answer is None:
             return None
         try:
-            self._metadata = parse_metadata(answer.body, url)
-            self.note("issuer", Status.PASSED, f"the document names {shown(url)}, as issuer_url does")
+            named = self._issuer.document_issuer
+            self._metadata = parse_metadata(answer.body, named or url)
+            said = f"{shown(named)}, which stands for each tenant" if named else f"{shown(url)}, as issuer_url does"
+            self.note("issuer", Status.PASSED, f"the document names {said}")
         except DiscoveryError as error:
             self._metadata = self._look_at_another(answer.body, url, error)
-        return self._jwks_uri(self._metadata) if self._metadata else None
+        if self._metadata is None:
+            return None
+        self.recognise(self._metadata.document)
+        return self._jwks_uri(self._metadata)
 
     def _look_at_another(self, body: bytes, url: str, error: DiscoveryError) -> IssuerMetadata | None:
         """A document that a verifier refuses: another issuer's, or none at all."""

@@ -20,7 +20,7 @@ from oidcbridge.core.token import UnverifiedToken, parse_unverified
 from oidcbridge.core.verify import VerifiedToken, admit, verify
 from oidcbridge.diagnosis.advice import advise
 from oidcbridge.diagnosis.findings import Finding, Status, listed, shown
-from oidcbridge.errors import BadSignatureError, KeyNotFoundError, TokenError
+from oidcbridge.errors import BadSignatureError, IssuerMismatchError, KeyNotFoundError, TokenError
 from oidcbridge.settings import IssuerSettings
 
 _FLAWLESS_LIFETIME = 3600.0
@@ -104,7 +104,7 @@ class _Judge:
         flawless = flawless._replace(header=flawless.header._replace(alg=alg, kid=kid))
         try:
             verified = verify(flawless, key_set, policy, self._now)
-        except KeyNotFoundError as error:
+        except (KeyNotFoundError, IssuerMismatchError) as error:  # none, or one of another issuer
             return [self.failed("key", error), _not_judged("signature", "there is no key to judge it by")], None
         except BadSignatureError as error:
             return [_passed("key", _name_of_key(token)), self.failed("signature", error)], None
@@ -137,16 +137,26 @@ def _flawless(token: UnverifiedToken, policy: Policy, now: float) -> UnverifiedT
     rules = policy.rules
     looked_at = {name for check in _CHECKS for name in _names(check, policy)}
     claims: dict[str, Any] = {name: value for name, value in token.claims.items() if name not in looked_at}
+    claims |= dict.fromkeys((name for sign in rules.signs[:1] for name in sign), "-")
     claims |= dict.fromkeys((*rules.client_id_claims, "client_id"), min(policy.client_ids, default="-"))
     claims |= {"sub": "-", "jti": "-", "iat": now, "exp": now + _FLAWLESS_LIFETIME}
     if policy.issuer is not None:
-        claims["iss"] = policy.issuer
+        claims |= _flawless_issuer(token, policy, policy.issuer)
     if policy.audiences is not None or rules.audience_required:
         claims["aud"] = min(policy.audiences or ("-",))
     if rules.marker is not None:
-        claims[rules.marker.claim] = min(rules.marker.access)
-    header = token.header._replace(alg=min(policy.algorithms), typ=policy.token_type)
+        claims[rules.marker.claim] = min(rules.marker.access or ("-",))
+    header = token.header._replace(alg=min(policy.algorithms), typ=policy.token_type, has_nonce=False)
     return token._replace(header=header, claims=claims)
+
+
+def _flawless_issuer(token: UnverifiedToken, policy: Policy, issuer: str) -> dict[str, str]:
+    """The issuer's own name, or the one of its other names that the token says: a key may be for that alone."""
+    said = token.claims.get("iss")
+    if isinstance(said, str) and said in policy.other_issuers:
+        beside = policy.other_issuers[said]
+        return {"iss": said, **dict([beside] if beside else [])}
+    return {"iss": issuer}
 
 
 def _flawless_but_for(check: _Check, token: UnverifiedToken, policy: Policy, now: float) -> UnverifiedToken:
@@ -165,7 +175,13 @@ def _names(check: _Check, policy: Policy) -> set[str]:
 
 
 def _kind_claims(policy: Policy) -> tuple[str, ...]:
-    return (policy.rules.marker.claim,) if policy.rules.marker else policy.rules.foreign_claims
+    rules = policy.rules
+    signs = tuple(name for sign in rules.signs for name in sign)
+    return (rules.marker.claim,) if rules.marker else (*rules.foreign_claims, *signs)
+
+
+def _issuer_claims(policy: Policy) -> tuple[str, ...]:
+    return ("iss", *(beside[0] for beside in policy.other_issuers.values() if beside))
 
 
 def _said_times(token: UnverifiedToken, policy: Policy, now: float) -> str:
@@ -197,10 +213,10 @@ _CHECKS = (
     _Check(
         "header_type", lambda policy: (), lambda token, policy, now: shown(token.header.typ or "none"), header="typ"
     ),
-    _Check("issuer", lambda policy: ("iss",), lambda token, policy, now: shown(token.claims.get("iss", "none"))),
+    _Check("issuer", _issuer_claims, lambda token, policy, now: shown(token.claims.get("iss", "none"))),
     _Check("times", lambda policy: ("exp", "nbf", "iat"), _said_times),
     _Check("sender", lambda policy: ("cnf",), lambda token, policy, now: "not bound to a key of the client's"),
-    _Check("kind", _kind_claims, _said_kind),
+    _Check("kind", _kind_claims, _said_kind, header="has_nonce"),
     _Check("client", lambda policy: policy.rules.client_id_claims, _said_client),
     _Check("audience", lambda policy: ("aud",), _said_audience),
     _Check("required_claims", lambda policy: ("sub", "jti"), _said_rfc9068),

@@ -27,6 +27,7 @@ from oidcbridge.fastapi.dependencies import (
     current_user_id,
     optional_principal,
     require_any_role,
+    require_permissions,
     require_roles,
     require_scopes,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "optional_principal",
     "protect",
     "require_any_role",
+    "require_permissions",
     "require_roles",
     "require_scopes",
 ]

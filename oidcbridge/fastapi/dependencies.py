@@ -119,6 +119,16 @@ def require_roles(*roles: str) -> params.Depends:
     return params.Depends(dependency=has_roles)
 
 
+def require_permissions(*permissions: str) -> params.Depends:
+    """All of ``permissions``, as a dependency (Auth0 with RBAC, Entra's app-only tokens). Scopes are none of them."""
+    _check_names(permissions, "require_permissions")
+
+    async def has_permissions(connection: HTTPConnection, principal: CurrentPrincipal) -> None:
+        _require(connection, principal.permissions, permissions)
+
+    return params.Depends(dependency=has_permissions)
+
+
 def require_any_role(*roles: str) -> params.Depends:
     """One of ``roles`` at least, as a dependency."""
     _check_names(roles, "require_any_role")

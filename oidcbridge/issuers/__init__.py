@@ -11,10 +11,11 @@ from oidcbridge.errors import ConfigurationError, UnknownIssuerError
 from oidcbridge.health import IssuerHealth, health_of
 from oidcbridge.issuers.at_work import Workshop
 from oidcbridge.issuers.tenants import Tenants
+from oidcbridge.issuers.undecided import decide
 from oidcbridge.metrics import IssuerMetrics, metrics_of
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.observation import Observation
-from oidcbridge.settings import Settings
+from oidcbridge.settings import IssuerSettings, Settings
 from oidcbridge.verification import IssuerAtWork, Wait
 
 logger = logging.getLogger("oidcbridge.verifier")
@@ -28,12 +29,18 @@ class Issuers:
         workshop = Workshop(settings.clock, settings.key_store, self.observation)
         #: Those that are written down, by their URL; None for static keys of nobody in particular.
         self.fixed = {one.issuer_url: workshop.put_to_work(one, settings.fetch) for one in settings.issuers}
+        decided = [one for one in self.fixed.values() if one.settings.with_profile is None]
+        #: By each value of ``iss`` that stands for them; the others wait to be told which provider they are.
+        self._by_name = {name: one for one in decided for name in one.settings.names}
         self._clock = settings.clock
         self._tenants = Tenants(settings.dynamic, workshop) if settings.dynamic else None
         self._only = next(iter(self.fixed.values())) if len(self.fixed) == 1 and not self._tenants else None
         self._anonymous = self.fixed.get(None)
         for issuer in settings.issuers:
-            logger.info("issuer %s: provider profile %r", issuer.issuer_url, issuer.profile.name)
+            if issuer.with_profile is None:
+                _tell_profile(issuer)
+            else:
+                logger.info("issuer %s: its discovery document will tell the provider profile", issuer.issuer_url)
 
     def __repr__(self) -> str:
         return f"{[*self.fixed, *(['DynamicIssuers'] if self._tenants else [])]}"
@@ -41,23 +48,37 @@ class Issuers:
     def find(self, token: UnverifiedToken, give_up: float, *, wait: bool) -> Generator[Wait, bool, IssuerAtWork]:
         """The issuer that the token names, to the letter; with static keys alone there is but one.
 
-        Waits until the monotonic second ``give_up``, or not at all; for an issuer that is written down, never. Raises
-        `UnknownIssuerError`, and what `Tenants.find` raises.
+        Waits until the monotonic second ``give_up``, or not at all; for an issuer that is written down, only until it
+        is known which provider it is. Raises `UnknownIssuerError`, and what `decide` and `Tenants.find` raise.
         """
         issuer = self.written_down(token)
         if issuer is not None:
             return issuer
         name = token.claims.get("iss")
+        undecided = self.fixed.get(name) if isinstance(name, str) else None
+        if undecided is not None and undecided.settings.with_profile is not None:
+            return (yield from self._decide(undecided, token, give_up, wait=wait))
         if self._tenants is not None and isinstance(name, str):
             return (yield from self._tenants.find(token, name, give_up, wait=wait))
         raise UnknownIssuerError(f"iss {ascii(name)[:200]} is not among {self}")
 
     def written_down(self, token: UnverifiedToken) -> IssuerAtWork | None:
-        """The same among those that are written down; None where it is none of them."""
+        """The same among those that are written down and decided; None where it is none of them."""
         if self._anonymous is not None:
             return self._anonymous
         name = token.claims.get("iss")
-        return self.fixed.get(name) if isinstance(name, str) else None
+        return self._by_name.get(name) if isinstance(name, str) else None
+
+    def _decide(
+        self, issuer: IssuerAtWork, token: UnverifiedToken, give_up: float, *, wait: bool
+    ) -> Generator[Wait, bool, IssuerAtWork]:
+        settings = yield from decide(issuer, token, self._clock, give_up, wait=wait)
+        ours = issuer._replace(settings=settings)
+        decided = self._by_name.setdefault(settings.issuer_url, ours)  # whoever comes first decides for all
+        if decided is ours:
+            self.fixed[settings.issuer_url] = ours
+            _tell_profile(settings)
+        return decided
 
     def confirm(self, issuer: IssuerAtWork) -> None:
         """A token of ``issuer`` was good."""
@@ -114,6 +135,10 @@ class Issuers:
         """After a fork."""
         if self._tenants is not None:
             self._tenants.start_anew_in_child()
+
+
+def _tell_profile(issuer: IssuerSettings) -> None:
+    logger.info("issuer %s: provider profile %r, %s", issuer.issuer_url, issuer.profile.name, issuer.why)
 
 
 def _health(issuer: IssuerAtWork, now: Instant, *, dynamic: bool) -> IssuerHealth:

@@ -30,7 +30,12 @@ class Workshop(NamedTuple):
             return IssuerAtWork(issuer, FixedKeySet(issuer.keys), None, Alike())
         assert issuer.issuer_url is not None  # noqa: S101 - settings refuse neither issuer nor keys
         metadata = RemoteMetadata(
-            issuer.issuer_url, options, self.clock, discovery_url=issuer.discovery_url, browser_url=issuer.browser_url
+            issuer.issuer_url,
+            options,
+            self.clock,
+            discovery_url=issuer.discovery_url,
+            browser_url=issuer.browser_url,
+            document_issuer=issuer.document_issuer,
         )
         keys = kind(
             issuer.issuer_url,

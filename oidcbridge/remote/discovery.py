@@ -25,6 +25,7 @@ _ASK_INTERVAL = 10.0
 class RemoteMetadata:
     """What ``issuer_url`` says about itself, fetched when asked for and kept for a day.
 
+    ``document_issuer`` is what the document calls itself, where that is not ``issuer_url``.
     ``current`` is the last good document, or None; ``for_browsers`` is the same as one outside reaches its endpoints.
     """
 
@@ -36,8 +37,10 @@ class RemoteMetadata:
         *,
         discovery_url: str | None,
         browser_url: str | None = None,
+        document_issuer: str | None = None,
     ) -> None:
         self.issuer_url = issuer_url
+        self._document_issuer = document_issuer or issuer_url
         self.current: IssuerMetadata | None = None
         self.for_browsers: IssuerMetadata | None = None
         self._outside = {"discovery_url": discovery_url, "browser_url": browser_url}
@@ -58,7 +61,7 @@ class RemoteMetadata:
         if self.current and (self._is_fresh(now) or self._backoff.is_running(now)):
             return self.current
         try:
-            metadata = parse_metadata((await self._fetch()).body, self.issuer_url)
+            metadata = parse_metadata((await self._fetch()).body, self._document_issuer)
             self._check_endpoints(metadata)
         except (FetchError, DiscoveryError) as error:
             self._report(str(error))

@@ -56,7 +56,16 @@ class Errand:
         fetched = Instant(min(stored.fetched, now.wall), now.monotonic - age, now.boot - age)
         key_set = parse_key_set(stored.body)
         return Snapshot(
-            key_set, fetched, stored.as_of, lifetime, stored.etag, number, generation, stored.jwks_uri, stored.body
+            key_set,
+            fetched,
+            stored.as_of,
+            lifetime,
+            stored.etag,
+            number,
+            generation,
+            stored.jwks_uri,
+            stored.body,
+            stored.provider,
         )
 
     def is_done_by(self, found: Snapshot, now: Instant) -> bool:

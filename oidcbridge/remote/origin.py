@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from oidcbridge.core.freshness import Instant
 from oidcbridge.core.key_store import KeyStore
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.errors import ProviderError
+from oidcbridge.profiles import recognise_by_endpoints
 from oidcbridge.remote.discovery import RemoteMetadata
 from oidcbridge.remote.errand import Errand
 from oidcbridge.remote.fetch_error import FetchError
@@ -72,7 +75,8 @@ class KeyOrigin:
 
     async def _fetch(self, errand: Errand) -> Snapshot:
         self._report.event("fetch_started")
-        url = self._jwks_uri or (await self._metadata.get()).jwks_uri or ""
+        metadata = None if self._jwks_uri else await self._metadata.get()
+        url = (metadata.jwks_uri if metadata else self._jwks_uri) or ""
         if self._asked_at not in (None, url):
             self._report.moved(url)
         self._asked_at = url
@@ -80,7 +84,8 @@ class KeyOrigin:
         snapshot = await fetch_snapshot(url, self._options, begun, number=errand.number, before=before)
         seconds = begun.age(Instant.now(self._clock))
         self._report.fetched(seconds, not_modified=before is not None and snapshot.body is before.body)
-        return snapshot
+        provider = recognise_by_endpoints(metadata.document).profile.name if metadata else None
+        return replace(snapshot, provider=provider)
 
     def failed(self, error: ProviderError, failures: int) -> None:
         """A fetch failed, the ``failures``-th in a row: the keys may have moved, so discovery is asked again."""

@@ -161,6 +161,7 @@ class SharedKeys:
                 soft=snapshot.lifetime.soft,
                 etag=snapshot.etag,
                 body=snapshot.body,
+                provider=snapshot.provider,
             ).to_bytes()
         except KeyStoreError as error:  # too big for a store, which is not to blame for it
             self._report.store_trouble(error)

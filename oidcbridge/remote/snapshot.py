@@ -29,6 +29,8 @@ class Snapshot:
     url: str
     body: bytes
     """The key set as the provider sent it, and from where, for others to parse."""
+    provider: str | None = None
+    """The name of the profile that the discovery document told, where it was asked."""
 
     def refresh_after(self) -> float:
         """Seconds after which to ask again ahead of time: not the same for all processes that began together."""

@@ -16,7 +16,7 @@ from oidcbridge.diagnosis.inspection import inspect_token
 from oidcbridge.diagnosis.token_checks import check_token
 from oidcbridge.errors import AudienceMismatchError, KeysUnavailableError
 from oidcbridge.settings import IssuerSettings, resolve
-from tests.cli.check_kit import check, serving, token_of
+from tests.cli.check_kit import check, run, serving, token_of
 from tests.providers.sample import Sample, load_sample
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -133,9 +133,9 @@ MISTAKES = [
         "a token for Microsoft Graph",
         load_sample("entra", "graph"),
         ("--audience", "6e74172b-be56-4843-9ff4-e66a39bb12e3"),
-        {"audience": "entra_graph_token"},
+        {"audience": "entra_graph_token", "kind": "entra_graph_token"},
         ("Microsoft Graph", "Expose an API"),
-        load_sample("entra", "graph").but(aud="6e74172b-be56-4843-9ff4-e66a39bb12e3"),
+        ENTRA_V2,
     ),
     Mistake(
         "an Entra token of version 1 where version 2 is expected",
@@ -353,11 +353,20 @@ def test_oktas_org_server_is_refused_before_there_is_a_token() -> None:
         assert check(issuer.issuer_url, *_FOR_OKTA).exit_code == 0
 
 
-def test_the_issuer_of_all_entra_tenants_says_to_write_ones_own() -> None:
-    with serving(ENTRA_V2, issuer_url="https://login.microsoftonline.com/common/v2.0") as issuer:
-        issuer.discovery_override = b'{"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"}'
-        ran = check(issuer.issuer_url, "--audience", "api")
-    assert (ran.exit_code, ran.failed("provider")["issuer"]) == (1, "entra_template")
+def test_the_issuer_of_all_entra_tenants_says_to_write_the_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    url, audience = "https://login.microsoftonline.com/organizations/v2.0", str(ENTRA_V2.payload["aud"])
+    with serving(ENTRA_V2, issuer_url=url) as issuer:
+        jwks = f'"jwks_uri": "{url}/jwks"'
+        issuer.discovery_override = (
+            f'{{"issuer": "https://login.microsoftonline.com/{{tenantid}}/v2.0", {jwks}}}'.encode()
+        )
+        bare = check(url, "--audience", audience)
+        for name, value in (("ISSUER_URL", url), ("AUDIENCE", audience), ("TENANTS", str(ENTRA_V2.payload["tid"]))):
+            monkeypatch.setenv(f"OIDCBRIDGE_{name}", value)
+        told = run("check", "--token", "-", token=token_of(ENTRA_V2))
+    assert (bare.exit_code, "tenants=" in bare.stderr) == (2, True)
+    assert (told.exit_code, told.failed("provider")) == (0, {})
+    assert told.report["principal"]["user_id"] == f"{ENTRA_V2.payload['tid']}:{ENTRA_V2.payload['oid']}"
 
 
 def test_a_provider_at_a_name_of_its_own_is_recognised_by_a_token_and_its_profile_named() -> None:

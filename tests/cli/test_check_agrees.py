@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,9 +17,9 @@ from oidcbridge.core.verify import VerifiedToken, admit, verify
 from oidcbridge.diagnosis import token_checks
 from oidcbridge.diagnosis.findings import Finding, Status
 from oidcbridge.diagnosis.token_checks import check_token
-from oidcbridge.errors import OIDCBridgeError, RevokedTokenError
-from oidcbridge.profiles import PROFILES
-from oidcbridge.settings import IssuerSettings, resolve
+from oidcbridge.errors import ConfigurationError, OIDCBridgeError, RevokedTokenError
+from oidcbridge.profiles import PROFILES, profile_for
+from oidcbridge.settings import IssuerSettings, resolve_for_diagnosis
 from oidcbridge.testing import OMIT, Clock, FakeIssuer, FakeKey
 from tests.providers.sample import Sample, all_samples, sign
 
@@ -28,10 +29,17 @@ KEYS = ISSUER.jwks()
 
 
 def _settings(arguments: Mapping[str, Any]) -> IssuerSettings:
-    return resolve({**arguments}, {}).issuers[0]  # type: ignore[typeddict-item]
+    return resolve_for_diagnosis({**arguments}, {}).issuers[0]  # type: ignore[typeddict-item]
+
+
+UNFIT = "refused on the user's line"
 
 
 def _verified(token: str, arguments: Mapping[str, Any], keys: Mapping[str, Any], now: float) -> Principal | str:
+    if any(_is_unfit(one, arguments) for one in ("issuer_url", "audience")):
+        with pytest.raises(ConfigurationError):
+            Verifier(**arguments, jwks=keys)
+        return UNFIT
     with Verifier(**arguments, jwks=keys, clock=Clock(now)) as verifier:
         try:
             return verifier.verify_now(token)
@@ -48,7 +56,7 @@ def _checked(
     if isinstance(verdict, str):
         # A verifier looks for the issuer first, and then at it.
         names = {"unknown_issuer": "issuer_mismatch"}
-        assert names.get(verdict, verdict) in {one.code for one in findings}
+        assert verdict == UNFIT or names.get(verdict, verdict) in {one.code for one in findings}
     return findings, principal
 
 
@@ -63,6 +71,19 @@ def _arguments_for(sample: Sample) -> dict[str, Any]:
     return {"issuer_url": sample.issuer, "audience": audience or "agent-api", **named}
 
 
+def _is_unfit(argument: str, arguments: Mapping[str, Any]) -> bool:
+    profile = profile_for(arguments.get("provider", "auto"), arguments.get("issuer_url"))
+    said = arguments.get(argument)
+    return any(
+        isinstance(said, str) and one.argument == argument and re.fullmatch(one.pattern, said) for one in profile.unfit
+    )
+
+
+def _needs(provider: str, issuer_url: str) -> dict[str, Any]:
+    """What nothing can be accepted without."""
+    return {"accept_id_tokens": True} if profile_for(provider, issuer_url).id_tokens == "needed" else {}
+
+
 @pytest.mark.parametrize("provider", ["auto", *PROFILES])
 @pytest.mark.parametrize(
     "sample", [one for one in all_samples() if "//" in one.issuer], ids=lambda one: f"{one.provider}-{one.name}"
@@ -70,7 +91,7 @@ def _arguments_for(sample: Sample) -> dict[str, Any]:
 def test_every_provider_s_token_is_let_in_where_a_verifier_lets_it_in(sample: Sample, provider: str) -> None:
     token, keys = sign(sample)
     client = {"client_ids": [sample.payload.get("client_id", "agent-ui")]}
-    arguments = {**_arguments_for(sample), **client, "provider": provider}
+    arguments = {**_arguments_for(sample), **client, "provider": provider, **_needs(provider, sample.issuer)}
     for now in (sample.now, sample.now - 900, sample.now + 1e6):
         _checked(token, arguments, keys, now)
 
@@ -155,6 +176,7 @@ def test_the_flawless_copy_of_any_token_is_flawless_for_every_profile(
         **ARGUMENTS,
         "provider": provider,
         "audience": audience,
+        **_needs(provider, ISSUER.issuer_url),
         **({"token_type": "at+jwt"} if strict else {}),
     }
     policy = _settings(arguments).policy

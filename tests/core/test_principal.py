@@ -120,6 +120,17 @@ def test_what_is_read_late_is_read_once_and_read_only() -> None:
         principal.roles = ("admin",)  # type: ignore[misc]
 
 
+def test_what_is_read_now_is_what_is_read_when_asked_for_and_stays() -> None:
+    for principal in (unread(), READ):
+        before = {name: vars(principal).get(name) for name in ("scopes", "claims")}
+        principal.read_now("claims", "scopes")
+        assert (principal.scopes, principal.claims) == (READ.scopes, READ.claims)
+        principal.read_now("scopes")
+        assert principal.scopes is (before["scopes"] or principal.scopes)
+        with pytest.raises(TypeError):
+            principal.claims["admin"] = True  # type: ignore[index]
+
+
 @pytest.mark.parametrize("principal", [unread(), READ], ids=["unread", "read"])
 def test_there_is_no_attribute_but_those_that_are_documented(principal: Principal) -> None:
     assert not hasattr(principal, "role")

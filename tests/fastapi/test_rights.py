@@ -14,6 +14,7 @@ from oidcbridge.fastapi import (
     current_principal,
     current_user_id,
     require_any_role,
+    require_permissions,
     require_roles,
     require_scopes,
 )
@@ -37,6 +38,10 @@ RIGHTS: list[tuple[Any, dict[str, Any], bool]] = [
     (require_any_role("r", "s"), {"claims": {"roles": ["r", "s"]}}, True),
     (require_any_role("r", "s"), {"claims": {"roles": ["t"]}}, False),
     (require_any_role("r"), {}, False),
+    (require_permissions("p"), {"claims": {"permissions": ["q", "p"]}}, True),
+    (require_permissions("p", "q"), {"claims": {"permissions": ["p"]}}, False),
+    (require_permissions("p"), {"scope": "p", "claims": {"roles": ["p"]}}, False),
+    (require_scopes("p"), {"claims": {"permissions": ["p"]}}, False),
     (Security(current_principal, scopes=["a", "b"]), {"scope": "a b"}, True),
     (Security(current_principal, scopes=["a", "b"]), {"scope": "b"}, False),
     (Security(current_user_id, scopes=["a"]), {"scope": "a"}, True),
@@ -68,7 +73,9 @@ def test_a_right_opens_its_route_and_a_missing_one_is_a_403_with_a_challenge(
 
 
 @pytest.mark.parametrize("optional", [True, False])
-@pytest.mark.parametrize("right", [require_scopes("a"), require_roles("r"), require_any_role("r", "s")])
+@pytest.mark.parametrize(
+    "right", [require_scopes("a"), require_roles("r"), require_any_role("r", "s"), require_permissions("p")]
+)
 def test_nobody_gets_a_401_and_never_a_403(issuer: FakeIssuer, right: Any, optional: bool) -> None:
     for middleware in (True, False):
         app = protected(issuer, middleware=middleware, require_authentication=not optional)

@@ -32,7 +32,7 @@ from oidcbridge.remote.http import Answer
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.snapshot import Snapshot
 from oidcbridge.testing import Clock, FakeKey
-from oidcbridge.verification import _find_keys
+from oidcbridge.verification import find_keys
 
 NAME = "https://id.example.com"
 KEYS = [FakeKey.generate("ES256") for _ in range(6)]
@@ -155,7 +155,7 @@ class KeySetLife(RuleBasedStateMachine):
         if usable is not None and usable.candidates(kid, "ES256"):
             return usable
         token: Any = SimpleNamespace(header=SimpleNamespace(kid=kid, alg="ES256"), claims={"iat": iat})
-        steps = _find_keys(token, self.keys, mark, self.clock, give_up, wait=wait)
+        steps = find_keys(token, self.keys, mark, self.clock, give_up, wait=wait)
         try:
             asked = next(steps)
             while True:

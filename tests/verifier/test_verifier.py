@@ -146,7 +146,8 @@ def test_the_profile_that_was_chosen_is_logged_once(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO, "oidcbridge")
     Verifier(issuer_url="https://id.example.com/realms/acme", audience="agent-api")
     [record] = caplog.records
-    assert record.getMessage() == "issuer https://id.example.com/realms/acme: provider profile 'keycloak'"
+    url = "https://id.example.com/realms/acme"
+    assert record.getMessage() == f"issuer {url}: provider profile 'keycloak', by its issuer URL"
 
 
 def test_claims_of_a_principal_cannot_be_changed_for_the_next_request(issuer: FakeIssuer) -> None:
