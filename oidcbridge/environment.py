@@ -2,14 +2,14 @@
 
 Read only where the code names neither an issuer nor keys. An unknown variable is an error with a suggestion; errors
 name variables and never values. What weakens a check (``validate``, ``require_authentication``, plain http) is never
-read from here.
+read from here; ``accept_id_tokens`` is, since two providers cannot be used without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from oidcbridge.core.bearer import TokenSource
 from oidcbridge.errors import ConfigurationError
@@ -33,47 +33,64 @@ def _source(value: str) -> TokenSource:
     return TokenSource(value.strip().lower())
 
 
-#: Argument -> how its variable's text becomes a value. The variable is the argument's name in capitals.
-VERIFIER_VARIABLES: Mapping[str, Callable[[str], Any]] = {
-    "issuer_url": _text,
-    "audience": _list,
-    "client_ids": _list,
-    "provider": _text,
-    "algorithms": _list,
-    "algorithm": _text,
-    "discovery_url": _text,
-    "jwks_uri": _text,
-    "browser_url": _text,
-    "jwks_file": _text,
-    "verification_keys": _list,
-    "user_id_claim": _list,
-    "session_id_claim": _list,
-    "scopes_claim": _list,
-    "roles_claim": _list,
-    "groups_claim": _list,
-    "permissions_claim": _list,
-    "tenant_claim": _list,
-    "tenants": _list,
-    "dependencies_claims": _list,
-    "session_state_claims": _list,
-    "leeway": float,
-    "token_type": _text,
-    "accept_id_tokens": _flag,
-    "token_cache": int,
-    "key_store": _text,
+class Kind(NamedTuple):
+    """What a variable's text is, and how it becomes a value."""
+
+    read: Callable[[str], Any]
+    shape: str
+
+
+class Variable(NamedTuple):
+    """One setting: its kind, what it means, and what stands where it is not set; docs/settings.md is made of these."""
+
+    kind: Kind
+    meaning: str
+    default: str = ""
+
+
+_TEXT = Kind(_text, "text")
+_LIST = Kind(_list, "list, by comma")
+_SECONDS = Kind(float, "a number of seconds")
+_NUMBER = Kind(int, "a whole number")
+_FLAG = Kind(_flag, "true or false")
+_SOURCE = Kind(_source, "header, cookie or both")
+_CLAIMS = "the provider's"
+
+#: Argument -> its variable, which is the argument's name in capitals.
+VERIFIER_VARIABLES: Mapping[str, Variable] = {
+    "issuer_url": Variable(_TEXT, "the provider, exactly as `iss` in its tokens says"),
+    "audience": Variable(_LIST, "the name of this API in `aud`; needed, but for Cognito", "needed"),
+    "client_ids": Variable(_LIST, "clients whose tokens are accepted; Cognito needs it", "any client"),
+    "provider": Variable(_TEXT, "whose tokens they are, where the issuer URL does not tell", "`auto`"),
+    "algorithms": Variable(_LIST, "signature algorithms that are accepted", "the asymmetric ones"),
+    "algorithm": Variable(_TEXT, "the same, for one"),
+    "discovery_url": Variable(_TEXT, "the discovery document, where it is not below the issuer", "from the issuer"),
+    "jwks_uri": Variable(_TEXT, "the keys; discovery is not asked then", "from discovery"),
+    "browser_url": Variable(_TEXT, "the provider's origin as browsers reach it", "the issuer's origin"),
+    "jwks_file": Variable(_TEXT, "a file with the keys: no network"),
+    "verification_keys": Variable(_LIST, "shared secrets, with `algorithm` HS256; PEM keys have line breaks"),
+    "user_id_claim": Variable(_LIST, "claim paths of the user id, the first that is there counts", _CLAIMS),
+    "session_id_claim": Variable(_LIST, "the same for the session id", _CLAIMS),
+    "scopes_claim": Variable(_LIST, "the same for scopes", _CLAIMS),
+    "roles_claim": Variable(_LIST, "the same for roles", _CLAIMS),
+    "groups_claim": Variable(_LIST, "the same for groups", _CLAIMS),
+    "permissions_claim": Variable(_LIST, "the same for permissions", _CLAIMS),
+    "tenant_claim": Variable(_LIST, "the same for the tenant", _CLAIMS),
+    "tenants": Variable(_LIST, "tenants that are let in; user ids are then `tenant:id`", "any tenant"),
+    "dependencies_claims": Variable(_LIST, "claims copied into `dependencies`", "none"),
+    "session_state_claims": Variable(_LIST, "claims copied into `session_state`", "none"),
+    "leeway": Variable(_SECONDS, "clock skew that is forgiven, 0 to 300", "60"),
+    "token_type": Variable(_TEXT, "`at+jwt` insists on RFC 9068"),
+    "accept_id_tokens": Variable(_FLAG, "ID tokens are accepted as access tokens; Google and Dex need it", "`false`"),
+    "token_cache": Variable(_NUMBER, "verified tokens that are remembered; 0: none", "10000"),
+    "key_store": Variable(_TEXT, "a directory where the workers of this host share their keys"),
 }
-HTTP_VARIABLES: Mapping[str, Callable[[str], Any]] = {
-    "token_source": _source,
-    "token_header_key": _text,
-    "cookie_name": _text,
-    "excluded_route_paths": _list,
-    "allowed_origins": _list,
-}
-_SHAPES = {
-    "leeway": "a number of seconds",
-    "token_cache": "a whole number",
-    "token_source": "header, cookie or both",
-    "accept_id_tokens": "true or false",
+HTTP_VARIABLES: Mapping[str, Variable] = {
+    "token_source": Variable(_SOURCE, "where a request's token is read", "`header`"),
+    "token_header_key": Variable(_TEXT, "the header that holds it", "`Authorization`"),
+    "cookie_name": Variable(_TEXT, "the cookie that holds it", "`access_token`"),
+    "excluded_route_paths": Variable(_LIST, "public paths, exact or shell patterns", "none"),
+    "allowed_origins": Variable(_LIST, "other origins whose pages may use the cookie", "none"),
 }
 #: Empty, they would allow everybody: whoever sets the variable means somebody.
 _ALLOW_LISTS = frozenset({"client_ids", "tenants"})
@@ -81,7 +98,7 @@ _ALLOW_LISTS = frozenset({"client_ids", "tenants"})
 OTHER_VARIABLES = frozenset({"client_secret", "password"})
 
 
-def read_environment(variables: Mapping[str, Callable[[str], Any]], environ: Mapping[str, str]) -> dict[str, Any]:
+def read_environment(variables: Mapping[str, Variable], environ: Mapping[str, str]) -> dict[str, Any]:
     """The arguments named by ``variables`` that ``environ`` holds. Raises `ConfigurationError`."""
     known = VERIFIER_VARIABLES.keys() | HTTP_VARIABLES.keys() | OTHER_VARIABLES
     found = {}
@@ -97,9 +114,11 @@ def read_environment(variables: Mapping[str, Callable[[str], Any]], environ: Map
             )
         if argument in variables and text.strip():
             try:
-                found[argument] = variables[argument](text)
+                found[argument] = variables[argument].kind.read(text)
             except (ValueError, KeyError):
-                raise ConfigurationError(f"{variable} has a value that is not {_SHAPES[argument]}") from None
+                raise ConfigurationError(
+                    f"{variable} has a value that is not {variables[argument].kind.shape}"
+                ) from None
     return found
 
 

@@ -9,7 +9,7 @@ Left out, since nothing but a text or a memory footprint would change:
 
 * annotations, type aliases, imports for types, and docstrings;
 * the message of an error (the first argument of what is raised), and strings of several words, which are for people;
-* the sizes of `lru_cache` and ``__slots__``.
+* the names of codecs, which have no case; the sizes of `lru_cache`, and ``__slots__``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 _Nodes = tuple[cst.CSTNode, ...]
+_CODECS = ("ascii", "latin-1", "utf-8")
 _PROSE = re.compile(r"\w,? \w")
-_TYPE_ALIAS = re.compile(r"[A-Z][a-z]\w*")
+_TYPE_ALIAS = re.compile(r"_?[A-Z][a-z]\w*")
 
 
 class Mutant(NamedTuple):
@@ -85,7 +86,7 @@ def _is_of_no_matter(node: cst.CSTNode) -> bool:
         case cst.If(test=cst.Name(value="TYPE_CHECKING")):
             return True
         case cst.SimpleString(evaluated_value=str(text)):
-            return bool(_PROSE.search(text))
+            return text in _CODECS or bool(_PROSE.search(text))
         case cst.Call(func=cst.Name(value="lru_cache")):
             return True
         case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]):

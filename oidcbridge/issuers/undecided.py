@@ -14,9 +14,10 @@ from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.core.verify import admit
 from oidcbridge.errors import KeysUnavailableError
 from oidcbridge.profiles import PROFILES, Recognised, recognise_by_endpoints
+from oidcbridge.remote.flight import Flight
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.settings import IssuerSettings
-from oidcbridge.verification import IssuerAtWork, Wait, find_keys
+from oidcbridge.verification import IssuerAtWork, Wait
 
 
 def decide(
@@ -29,8 +30,7 @@ def decide(
     settings = _decided(issuer)
     if settings is None:
         admit(token, _what_all_ask(issuer.settings.policy), clock.time())
-        yield from find_keys(token, issuer.keys, issuer.keys.mark(), clock, give_up, wait=wait)
-        settings = _decided(issuer)
+        settings = yield from _wait_until_told(issuer, token, clock, give_up, wait=wait)
     if settings is None:  # the keys came from a store, and from a worker that never asked for the document
         if issuer.metadata is not None:
             issuer.metadata.ask()
@@ -40,6 +40,22 @@ def decide(
             retry_after=1,
         )
     return settings
+
+
+def _wait_until_told(
+    issuer: IssuerAtWork, token: UnverifiedToken, clock: Clock, give_up: float, *, wait: bool
+) -> Generator[Wait, bool, IssuerSettings | None]:
+    """Wait as for keys, with which the document comes; not a step further, since the keys are looked up afterwards."""
+    keys, mark = issuer.keys, issuer.keys.mark()
+    kid, alg, iat = token.header.kid, token.header.alg, token.claims.get("iat")
+    found = keys.lookup(kid, alg, iat, mark, wait=wait)
+    while isinstance(found, Flight):
+        landed = yield Wait(found, max(0.0, give_up - clock.monotonic()))
+        settings = _decided(issuer)
+        if settings is not None:
+            return settings
+        found = keys.lookup(kid, alg, iat, mark, wait=landed and clock.monotonic() < give_up)
+    return _decided(issuer)
 
 
 def _decided(issuer: IssuerAtWork) -> IssuerSettings | None:

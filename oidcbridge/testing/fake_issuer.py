@@ -36,10 +36,10 @@ class FakeIssuer(MintingIssuer):
 
     ``url`` is the issuer, kept byte for byte. ``clock`` tells the time tokens are minted at (a ``Clock`` of this kit,
     by default the real time). ``algorithms`` get one signing key each; the first is the default. ``default_claims``
-    stand in every access token. ``provider`` is whose tokens to imitate (``keycloak``, ``auth0``, ``cognito`` or
-    ``generic``), by default the one that the url looks like. With ``clients`` or ``development_users`` there is a
-    token endpoint, whose tokens live ``token_lifetime`` seconds. Raises ``ConfigurationError`` for a ``url`` that can
-    be no issuer, an unknown provider or algorithm.
+    stand in every access token. ``provider`` is whose tokens to imitate, one of those that `oidcbridge.Verifier` knows
+    (for Google, Dex and authentik ``audience`` is the client's id), by default the one that the url looks like. With
+    ``clients`` or ``development_users`` there is a token endpoint, whose tokens live ``token_lifetime`` seconds. Raises
+    ``ConfigurationError`` for a ``url`` that can be no issuer, an unknown provider or algorithm.
 
     What it does wrong is set on attributes, at any time and from any thread:
 

@@ -11,7 +11,7 @@ from oidcbridge.errors import ConfigurationError
 from oidcbridge.testing import tokens
 from oidcbridge.testing.key_ring import KeyRing
 from oidcbridge.testing.keys import FakeKey
-from oidcbridge.testing.presets import Provider, provider_claims, require_provider
+from oidcbridge.testing.presets import Provider, provider_shape, require_provider
 from oidcbridge.testing.tokens import TokenDraft, TokenKind, merge
 
 if TYPE_CHECKING:
@@ -89,10 +89,9 @@ class MintingIssuer:
             issued_at=min(now - issued_ago, now + expires_in),
             expires_at=now + expires_in,
         )
-        provided = self._claims_of_provider(kind, draft, keep_audience=audience is not None)
-        return self.sign(
-            merge(draft.header(kind, key), header), merge(draft.claims(kind, key.alg), provided, claims), key
-        )
+        plain = draft.claims(kind, key.alg)
+        its_header, its_claims = self._shape_of_provider(kind, draft, plain, keep_audience=audience is not None)
+        return self.sign(merge(draft.header(kind, key), its_header, header), merge(plain, its_claims, claims), key)
 
     def sign(
         self,
@@ -116,10 +115,12 @@ class MintingIssuer:
             )
         return key
 
-    def _claims_of_provider(self, kind: TokenKind, draft: TokenDraft, *, keep_audience: bool) -> dict[str, object]:
-        imitated = provider_claims(self._provider, draft.issuer, kind, sub=draft.sub, client_id=draft.client_id)
+    def _shape_of_provider(
+        self, kind: TokenKind, draft: TokenDraft, plain: Mapping[str, object], *, keep_audience: bool
+    ) -> tuple[Mapping[str, object], Mapping[str, object]]:
+        header, imitated = provider_shape(self._provider, kind, draft, plain)
         audience = {"aud": draft.audience} if keep_audience else {}
-        return {**imitated, **audience, **(self._default_claims if kind == "access" else {})}
+        return header, {**imitated, **audience, **(self._default_claims if kind == "access" else {})}
 
     def _audience(self, kind: TokenKind, client_id: str) -> str:
         if kind == "access":

@@ -1,6 +1,7 @@
 """How providers' tokens differ from the plain ones, so that an impersonated provider's tokens look like its own.
 
-Shapes as seen from Keycloak 26, Auth0 and Amazon Cognito. A token whose subject is its own client is a machine's.
+Shapes as seen from Keycloak 26, Auth0 and Amazon Cognito; the others are in `presets_of_others`. A token whose subject
+is its own client is a machine's.
 """
 
 from __future__ import annotations
@@ -9,12 +10,37 @@ from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 from oidcbridge.errors import ConfigurationError
-from oidcbridge.testing.tokens import OMIT, TokenKind
+from oidcbridge.testing.presets_of_others import OTHERS, Shape
+from oidcbridge.testing.tokens import OMIT, TokenDraft, TokenKind
 
-Provider = Literal["auto", "keycloak", "auth0", "cognito", "generic"]
+Provider = Literal[
+    "auto",
+    "keycloak",
+    "auth0",
+    "cognito",
+    "okta",
+    "entra",
+    "google",
+    "zitadel",
+    "authentik",
+    "dex",
+    "hydra",
+    "pingone",
+    "generic",
+]
 """Whose tokens to mint; ``auto`` goes by the issuer's URL."""
 
-_RECOGNISED_BY: Final = {"/realms/": "keycloak", ".auth0.com/": "auth0", "://cognito-idp.": "cognito"}
+_RECOGNISED_BY: Final = {
+    "/realms/": "keycloak",
+    ".auth0.com/": "auth0",
+    "://cognito-idp.": "cognito",
+    ".okta.com/": "okta",
+    "://login.microsoftonline.com/": "entra",
+    "://accounts.google.com": "google",
+    ".zitadel.cloud": "zitadel",
+    "/application/o/": "authentik",
+    "://auth.pingone.": "pingone",
+}
 _KEYCLOAK_TYP: Final = {"access": "Bearer", "id": "ID", "refresh": "Refresh", "logout": "Logout"}
 
 
@@ -28,14 +54,19 @@ def require_provider(provider: Provider) -> Provider:
     return provider
 
 
-def provider_claims(
-    provider: Provider, issuer_url: str, kind: TokenKind, *, sub: str, client_id: str
-) -> Mapping[str, object]:
-    """What such a provider adds to the plain claims, or (``OMIT``) leaves out of them."""
+def provider_shape(
+    provider: Provider, kind: TokenKind, draft: TokenDraft, plain: Mapping[str, object]
+) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """What such a provider adds to the plain header and claims, or (``OMIT``) leaves out of them."""
+    name: str = provider
     if provider == "auto":
-        name = next((name for mark, name in _RECOGNISED_BY.items() if mark in issuer_url), "generic")
-    else:
-        name = provider
+        name = next((name for mark, name in _RECOGNISED_BY.items() if mark in draft.issuer), "generic")
+    if name in OTHERS and kind in ("access", "id"):
+        return OTHERS[name](Shape(kind, draft, plain))
+    return {}, _claims(name, kind, sub=draft.sub, client_id=draft.client_id)
+
+
+def _claims(name: str, kind: TokenKind, *, sub: str, client_id: str) -> Mapping[str, object]:
     machine = sub == client_id
     match name, kind:
         case "keycloak", _:

@@ -61,6 +61,14 @@ def test_made_up_names_cannot_fill_the_memory() -> None:
     size = sys.getsizeof(alike._seen)
     for number in range(10_000):
         assert alike.freeze({f"claim {number}": "x"}) == {f"claim {number}": "x"}
+        assert len(alike._seen) <= 64
     assert sys.getsizeof(alike._seen) < size + 8_192
     first, second = (alike.freeze(claims_of(iss="https://idp.test")) for _ in range(2))
     assert first["iss"] is second["iss"]
+
+
+def test_a_token_of_64_claims_is_one_with_the_next_in_all_of_them() -> None:
+    alike = Alike()
+    said = {f"claim {number}": f"value {number}" for number in range(64)}
+    first, second = (alike.freeze(claims_of(**said)) for _ in range(2))
+    assert all(first[name] is second[name] for name in said)

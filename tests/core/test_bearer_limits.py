@@ -76,6 +76,10 @@ def test_a_credential_that_is_longer_than_any_is_refused_as_a_token_whatever_it_
     assert read_usual_header(value) is None
 
 
+def test_a_header_has_room_for_the_longest_token_and_256_bytes_and_the_cookies_have_64_kib() -> None:
+    assert (MAX_TOKEN_BYTES, MAX_HEADER_BYTES, MAX_COOKIE_BYTES) == (16_384, 16_640, 65_536)
+
+
 def test_a_good_token_before_the_limit_does_not_save_what_comes_after_it() -> None:
     spaces = b" " * (MAX_HEADER_BYTES - len(b"Bearert"))
     assert parse_header_credential([b"Bearer" + spaces + b"t"]) == Credential("t", "header")

@@ -150,7 +150,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         monkeypatch.setattr(token_module, name, watched)
 
     watch("a2b_base64")
-    watch("parse_json_object")
+    watch("parse_json")
     return sizes
 
 

@@ -209,6 +209,6 @@ def test_an_audience_that_is_asked_for_stands_where_the_provider_would_give_none
 
 
 def test_an_unknown_provider_is_refused_at_once() -> None:
-    provider: Any = "okta"
-    with pytest.raises(ConfigurationError, match=r"'okta'.*keycloak.*default_claims"):
+    provider: Any = "okto"
+    with pytest.raises(ConfigurationError, match=r"'okto'.*keycloak.*default_claims"):
         FakeIssuer(provider=provider)
