@@ -172,6 +172,14 @@ def test_bytes_of_other_cookies_do_not_matter() -> None:
     assert parse_cookie_credential([b"a=\xff\xfe; access_token=t; b=\0"], COOKIE) == Credential("t", "cookie")
 
 
+@pytest.mark.parametrize("edge", ["X", "x", "_", "\x0b", "\x0c", "\r", "\u00a0", "."])
+def test_only_spaces_and_tabs_may_stand_round_a_cookies_name(edge: str) -> None:
+    for name in (f"{edge}{COOKIE}", f"{COOKIE}{edge}"):
+        assert from_cookies(f"{name}=t") is None
+        assert from_cookies(f"a=1; {name}=t; {COOKIE}=u") == Credential("u", "cookie")
+    assert from_cookies(f"a=1;\t{COOKIE} = Xt.uX \t;b=2") == Credential("Xt.uX", "cookie")
+
+
 def test_a_cookie_with_a_prefix_is_found_by_its_whole_name() -> None:
     header = [b"__Host-session=t; session=u"]
     assert parse_cookie_credential(header, "__Host-session") == Credential("t", "cookie")
@@ -209,6 +217,12 @@ def test_no_text_breaks_out_of_its_quotes(evil: str) -> None:
     assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*", match[1] + match[2])
     assert re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*", match[3])
     assert match[3].endswith(" ok") or match[3] == "ok"
+
+
+def test_what_the_grammar_does_not_allow_is_left_out_and_nothing_put_in_its_place() -> None:
+    assert challenge("in\r\nvalid", description='say "no"\\é', scopes=["agents:\trun"]) == (
+        'Bearer error="invalid", error_description="say no", scope="agents:run"'
+    )
 
 
 def test_every_character_that_the_grammar_allows_is_kept() -> None:
