@@ -3,8 +3,6 @@
 ``make mutation`` takes all modules, ``make mutation ARGS="token verify"`` some. Each mutant runs in a process of its
 own, in memory: no file is changed. A module is judged by those of tests/core that import it, until the first failure,
 hypothesis with the same examples each time. Prints every survivor, then the table; fails below 95 % killed.
-
-tests/core/MUTATION.md says why the survivors of the last run are none that a test could see.
 """
 
 from __future__ import annotations
