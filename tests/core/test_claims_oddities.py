@@ -14,10 +14,12 @@ class Told:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.values: list[object] = []
         self.groups = 0
 
     def skipped(self, path: str, value: object) -> None:
         self.paths.append(path)
+        self.values.append(value)
 
     def groups_left_out(self) -> None:
         self.groups += 1
@@ -27,7 +29,7 @@ class Told:
 def test_what_is_no_text_is_skipped_and_told_of(value: object) -> None:
     told = Told()
     assert read_string({"oid": value, "sub": "u"}, ("oid", "sub"), told) == "u"
-    assert told.paths == ["oid"]
+    assert (told.paths, told.values) == (["oid"], [value])
     assert read_string({"oid": value, "sub": "u"}, ("oid", "sub")) == "u"
 
 
@@ -43,7 +45,7 @@ def test_what_is_not_there_is_nothing_odd(value: object) -> None:
 def test_what_is_no_list_of_names_is_told_of_and_its_names_count_all_the_same(value: object, names: Any) -> None:
     told = Told()
     assert read_names({"roles": value}, ("roles",), told) == names
-    assert told.paths == ["roles"]
+    assert (told.paths, told.values) == (["roles"], [value])
     assert read_names({"roles": value}, ("roles",)) == names
 
 
@@ -76,10 +78,11 @@ def test_what_is_odd_at_a_placeholder_is_told_of() -> None:
     access = {"good": {"roles": ["a"]}, "list": ["b"], "none": {}}
     path = "resource_access.{client}.roles"
     assert dict(read_each_client({"resource_access": access}, path, told)) == {"good": ("a",), "none": ()}
+    assert (told.paths, told.values) == ([path], [["b"]])
+    assert list(read_each_client({}, path, told)) == []
     assert told.paths == [path]
     assert list(read_each_client({"resource_access": 5}, path, told)) == []
-    assert list(read_each_client({}, path, told)) == []
-    assert told.paths == [path, path]
+    assert (told.paths, told.values) == ([path, path], [["b"], 5])
     assert dict(read_each_client({"urn:zitadel:iam:org:project:1:roles": 5}, ZITADEL, told)) == {"1": ()}
     assert dict(read_each_client({"flat": {"api": 5}}, "flat.{client}", told)) == {"api": ()}
     assert told.paths == [path, path, ZITADEL, "flat.{client}"]
@@ -106,7 +109,7 @@ def test_an_object_without_a_name_is_skipped_and_told_of(odd: object) -> None:
     told = Told()
     claims = {"authorization": {"permissions": [odd, {"rsname": "docs"}]}}
     assert read_names(claims, (PERMISSIONS,), told) == ("docs",)
-    assert told.paths == [PERMISSIONS]
+    assert (told.paths, told.values) == ([PERMISSIONS], [[odd, {"rsname": "docs"}]])
     assert read_names(claims, (PERMISSIONS,)) == ("docs",)
 
 
@@ -115,7 +118,7 @@ def test_where_no_list_is_there_are_no_objects(listed: object) -> None:
     told = Told()
     claims = {"authorization": {"permissions": listed}, "permissions": ["p"]}
     assert read_names(claims, (PERMISSIONS, "permissions"), told) == ("p",)
-    assert told.paths == [PERMISSIONS]
+    assert (told.paths, told.values) == ([PERMISSIONS], [listed])
     assert read_names(claims, (PERMISSIONS,)) == ()
     assert read_names({"permissions": ["p"]}, (PERMISSIONS, "permissions"), told) == ("p",)
     assert told.paths == [PERMISSIONS]
@@ -123,3 +126,11 @@ def test_where_no_list_is_there_are_no_objects(listed: object) -> None:
 
 def test_a_claim_whose_name_ends_in_a_bracket_is_an_ordinary_one() -> None:
     assert read_names({"a[b]": ["x"], "a": [{"b": "y"}]}, ("a[b]",)) == ("x",)
+
+
+def test_the_last_bracket_is_the_one_that_opens_the_members() -> None:
+    assert read_names({"a[0]": [{"name": "x"}]}, ("a[0][name]",)) == ("x",)
+
+
+def test_a_claim_without_a_name_stands_for_no_other() -> None:
+    assert read_names({"": [{"roles": "admin"}]}, ("roles",)) == ()

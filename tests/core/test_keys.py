@@ -89,6 +89,8 @@ def test_an_ecdsa_signature_is_two_numbers_in_range(alg: str, size: int) -> None
     if r + order < 2 ** (8 * size):
         assert not key.verifies(alg, MESSAGE, (r + order).to_bytes(size, "big") + good[size:])
     assert not key.verifies(alg, MESSAGE, bytes.fromhex("3006020101020101"))
+    for twin in (good[:size] + b"\0" + good[size:], b"\0" + good[:size] + b"\0" + good[size:]):  # the same two numbers
+        assert not key.verifies(alg, MESSAGE, twin)
 
 
 @pytest.mark.parametrize(("key_alg", "token_alg"), [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA")])

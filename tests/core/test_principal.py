@@ -27,6 +27,7 @@ def test_a_principal_needs_a_user_id_and_nothing_else() -> None:
     bare = Principal(user_id="ada")
     assert (bare.kind, bare.groups_complete, bare.session_id, bare.tenant) == ("user", True, None, None)
     assert bare.dependencies == bare.session_state == bare.claims == {}
+    assert bare.expires_at == 0.0
     assert bare.scopes == bare.roles == bare.groups == bare.permissions == ()
     with pytest.raises(TypeError):
         Principal()  # type: ignore[call-arg]
@@ -131,11 +132,26 @@ def test_what_is_read_now_is_what_is_read_when_asked_for_and_stays() -> None:
             principal.claims["admin"] = True  # type: ignore[index]
 
 
+def test_what_depends_on_other_fields_can_be_read_now_too() -> None:
+    principal = unread()
+    principal.read_now("dependencies", "roles")
+    assert {name for name in ("dependencies", "roles", "scopes") if name in vars(principal)} == {
+        "dependencies",
+        "roles",
+    }
+    assert (principal.dependencies, principal.roles) == (READ.dependencies, READ.roles)
+
+
+def test_a_session_id_is_the_one_that_was_decided_on_when_the_token_was_verified() -> None:
+    assert Principal.read_by(ClaimMapping().known, {"sid": "another"}, "ada", "s1", 5.0).session_id == "s1"
+
+
 @pytest.mark.parametrize("principal", [unread(), READ], ids=["unread", "read"])
 def test_there_is_no_attribute_but_those_that_are_documented(principal: Principal) -> None:
     assert not hasattr(principal, "role")
-    with pytest.raises(AttributeError, match="'Principal' object has no attribute 'is_admin'"):
+    with pytest.raises(AttributeError, match="'Principal' object has no attribute 'is_admin'") as caught:
         principal.is_admin  # type: ignore[attr-defined]  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("is_admin", principal)
 
 
 def test_a_mapping_reads_the_fields_of_a_principal_alone() -> None:

@@ -105,9 +105,10 @@ def test_a3_warming_raises_the_cause_where_it_is_strict_and_logs_it_where_it_is_
 
 @scenario("A4")
 def test_a4_ten_thousand_requests_at_once_share_one_fetch(real_time_issuer: HeldIssuer, row: Row) -> None:
-    """The last answer is there half a second after the fetch, beside the bare work of verifying 10,000 tokens.
+    """The last answer is there half a second after the fetch, beside the work of verifying 10,000 tokens.
 
     That work is measured in the same run, on keys that are there: on this many tokens it takes longer than the bound.
+    Half of it is allowed again: each of the tokens is read before the wait, to know what to wait for, and after it.
     """
     issuer, size = real_time_issuer, 10_000
     tokens = [issuer.mint(f"user-{number}") for number in range(size)]
@@ -124,9 +125,11 @@ def test_a4_ten_thousand_requests_at_once_share_one_fetch(real_time_issuer: Held
     with issuer.verifier() as cold, stopwatch() as all_of_it:
         assert asyncio.run(all_at_once(cold)) == [f"user-{number}" for number in range(size)]
     assert issuer.fetches == {"discovery": 1, "jwks": 1}
-    assert all_of_it.seconds < 2 * issuer.slow + work.seconds + 0.5
+    assert all_of_it.seconds < 2 * issuer.slow + 1.5 * work.seconds + 0.5
     after = all_of_it.seconds - 2 * issuer.slow
-    row.saw(f"all accepted, {after:.1f} s after the fetch; {work.seconds:.1f} s is the bare work", issuer.fetches)
+    row.saw(
+        f"all accepted, {after:.1f} s after the fetch; {work.seconds:.1f} s with keys that are there", issuer.fetches
+    )
 
 
 @scenario("A5")
