@@ -96,7 +96,11 @@ def read_audiences(arguments: IssuerArguments, profile: Profile, client_ids: fro
     audience, required = arguments.get("audience"), profile.rules.audience_required
     if arguments.get("issuer_url") is not None and not required and not client_ids:
         # With an audience too: a token that names none would pass, whichever client it was made for.
-        raise ConfigurationError(f'{profile.name} access tokens name the app client: write client_ids=["…"]')
+        said = audience if isinstance(audience, str) else "…"
+        raise ConfigurationError(
+            f'{profile.name} access tokens name the app client: write client_ids=["{said}"] (OIDCBRIDGE_CLIENT_IDS)'
+            " and leave audience out"
+        )
     if audience is not None:
         return frozenset(read_names(audience, "audience", 'audience="agent-api"'))
     if arguments.get("issuer_url") is None or (client_ids and ("audience" in arguments or not required)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
-from oidcbridge.core.alike import Alike
+from oidcbridge.core.keeping import Keeping
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.policy import Clock
 from oidcbridge.core.principal import Principal
@@ -35,7 +35,7 @@ class IssuerAtWork(NamedTuple):
     settings: IssuerSettings
     keys: KeySource
     metadata: RemoteMetadata | None
-    alike: Alike
+    keeping: Keeping
 
 
 class Tried(NamedTuple):

@@ -19,7 +19,7 @@ from oidcbridge.metrics import VerifierMetrics
 from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
-from oidcbridge.settings import resolve
+from oidcbridge.settings import IssuerSettings, resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
 from oidcbridge.verification import IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
 
@@ -192,6 +192,11 @@ class Verifier:
         """The configured issuers."""
         return tuple(url for url in self._issuers.fixed if url is not None)
 
+    @property
+    def issuer_settings(self) -> tuple[IssuerSettings, ...]:
+        """What was resolved for each issuer that is known now: for a diagnosis, which only reads."""
+        return tuple(issuer.settings for issuer in self._issuers.at_work())
+
     def metadata(self) -> tuple[IssuerMetadata, ...]:
         """What is known now of the issuers' discovery documents; asking for the missing ones begins. Never waits.
 
@@ -230,7 +235,7 @@ class Verifier:
         if issuer is None:
             return None
         verified = verify_at_once(unverified, issuer, self._clock.time())
-        return verified if isinstance(verified, Tried) else self._principal(token, verified, issuer)
+        return verified if isinstance(verified, Tried) else self._principal(token, unverified, verified, issuer)
 
     def _steps(self, token: str, unverified: UnverifiedToken, tried: Tried | None, *, wait: bool) -> Steps:
         """The other cases, the same for sync and async callers."""
@@ -244,18 +249,18 @@ class Verifier:
             self._issuers.confirm(issuer)
         finally:
             self._issuers.leave(issuer)
-        return self._principal(token, verified, issuer)
+        return self._principal(token, unverified, verified, issuer)
 
-    def _principal(self, token: str, verified: VerifiedToken, issuer: IssuerAtWork) -> Principal:
+    def _principal(
+        self, token: str, unverified: UnverifiedToken, verified: VerifiedToken, issuer: IssuerAtWork
+    ) -> Principal:
         """Who a verified token speaks for, remembered from now on."""
-        if self._tokens is None:
-            return principal_from(verified, issuer.settings.mapping)
-        verified = verified._replace(claims=issuer.alike.freeze(verified.claims))
         principal = principal_from(verified, issuer.settings.mapping)
         if self._tokens is not None:
+            kept = issuer.keeping.keep(principal, unverified.payload)
             leeway = issuer.settings.policy.leeway
             times = (verified.not_before - leeway, verified.expires_at + leeway)
-            self._tokens.put(token, CachedToken(principal, issuer.keys, verified.key.fingerprint, *times))
+            self._tokens.put(token, CachedToken(kept, issuer.keys, verified.key.fingerprint, *times))
         return principal
 
     def start_anew_in_child(self) -> None:

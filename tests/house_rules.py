@@ -36,12 +36,12 @@ FLOORS = {
     "oidcbridge.issuers": 7,  # the issuers of one verifier: written down, or let in by a rule
     "oidcbridge.verifier": 8,
     "oidcbridge.asgi": 9,
-    "oidcbridge.fastapi": 10,
     "oidcbridge.mcp": 10,
-    "oidcbridge.agentos": 10,
-    "oidcbridge": 11,  # the front door: names and where they live, imported on first use
-    "oidcbridge.testing": 12,
-    "oidcbridge.cli": 13,
+    "oidcbridge.fastapi": 11,
+    "oidcbridge.agentos": 11,  # whose MCP endpoint `mcp` serves
+    "oidcbridge": 12,  # the front door: names and where they live, imported on first use
+    "oidcbridge.testing": 13,
+    "oidcbridge.cli": 14,
 }
 #: A room that stands on less than all that is below it.
 STANDS_ON = {"oidcbridge.testing": ("oidcbridge.errors", "oidcbridge.core")}  # signing a token needs no verifier
@@ -58,7 +58,10 @@ BY_NEED = {
 FOREIGN = {
     "httpx2": (("oidcbridge.remote.http",), ("oidcbridge.testing.in_process",)),
     "authlib": (("oidcbridge.cli.token",), ()),  # a prefix: cli/token*.py
-    "starlette": (("oidcbridge.asgi", "oidcbridge.fastapi", "oidcbridge.agentos", "oidcbridge.cli"), ()),
+    "starlette": (
+        ("oidcbridge.asgi", "oidcbridge.mcp", "oidcbridge.fastapi", "oidcbridge.agentos", "oidcbridge.cli"),
+        (),
+    ),
     "fastapi": (("oidcbridge.fastapi", "oidcbridge.agentos", "oidcbridge.cli"), ()),
     "agno": (("oidcbridge.agentos",), ()),
     "fastmcp": (("oidcbridge.mcp",), ()),

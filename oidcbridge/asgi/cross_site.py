@@ -47,7 +47,11 @@ def check_same_site(scope: Mapping[str, Any], allowed_origins: frozenset[str]) -
 
 
 def own_origin(scope: Mapping[str, Any]) -> str | None:
-    """The origin this request was sent to, by its Host header and the server's scheme; None without one host."""
+    """The origin this request was sent to, by its Host header and the server's scheme; None without one host.
+
+    ``X-Forwarded-*`` is not read: whether a proxy may speak is the server's to know, which then puts it into the scope
+    (OWASP ASVS 4.1.3).
+    """
     hosts = _values(scope, b"host")
     if len(hosts) != 1:
         return None

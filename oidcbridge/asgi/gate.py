@@ -13,7 +13,15 @@ from oidcbridge.asgi.token_source import HttpSettings, read_credential, read_usu
 from oidcbridge.core.bearer import TokenSource
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.token import parse_unverified
-from oidcbridge.errors import ExpiredTokenError, MissingCredentialError, OIDCBridgeError
+from oidcbridge.diagnosis.log_advice import LogAdvice
+from oidcbridge.errors import (
+    CredentialError,
+    ExpiredTokenError,
+    MalformedTokenError,
+    MissingCredentialError,
+    OIDCBridgeError,
+    TokenError,
+)
 from oidcbridge.verifier import Verifier
 
 logger = logging.getLogger("oidcbridge.asgi")
@@ -34,21 +42,22 @@ class Gate:
         # What a subclass adds to `Verifier.verify` holds for every request.
         self._remembers = verifier is not None and type(verifier).verify is Verifier.verify
         self._reported: set[str] = set()
+        self._advice = None if verifier is None else LogAdvice(lambda: verifier.issuer_settings)
 
     def is_public(self, scope: Mapping[str, Any]) -> bool:
         """Whether the connection goes to a path that anybody may ask for."""
         return self._has_public_paths and is_excluded(scope, self.settings.excluded, self.settings.docs)
 
-    def recognise(self, scope: MutableMapping[str, Any]) -> bool | None:
-        """Let a token in that was verified before, as nearly every request carries one, and fill its state.
+    def usual_token(self, scope: Mapping[str, Any]) -> str | None:
+        """What stands where nearly every request carries its token, as nearly all of them write it; None elsewhere.
 
-        False: it is none; None: there was none to look at, and `admit` has to find the credential. Whether the text
-        could be a token is not asked: only that of a verified one is found.
+        Whether that could be a token is not asked: only the text of a verified one is recognised.
         """
-        token = read_usual_token(scope["headers"], self._header)
-        if token is None or self.verifier is None or not self._remembers:
-            return None
-        principal = self.verifier.remembered(token)
+        return read_usual_token(scope["headers"], self._header) if self._remembers else None
+
+    def recognise(self, scope: MutableMapping[str, Any], token: str) -> bool:
+        """Let a token in that was verified before, as nearly every request carries one, and fill its state."""
+        principal = self.verifier.remembered(token) if self.verifier is not None else None
         if principal is None:
             return False
         set_principal(scope, principal, token)
@@ -56,12 +65,20 @@ class Gate:
 
     async def admit(self, scope: MutableMapping[str, Any]) -> None:
         """Verify the connection's credential and fill its state. Raises an `OIDCBridgeError` where it is refused."""
-        is_known = self.recognise(scope)
-        if not is_known:
-            await self.admit_unknown(scope, looked_up=is_known is False)
+        token = self.usual_token(scope)
+        if token is None or not self.recognise(scope, token):
+            await self.admit_unknown(scope, token)
 
-    async def admit_unknown(self, scope: MutableMapping[str, Any], *, looked_up: bool) -> None:
-        """The same for what `recognise` does not let in; ``looked_up``: it has looked for the token."""
+    async def admit_unknown(self, scope: MutableMapping[str, Any], usual: str | None) -> None:
+        """The same for a token that `recognise` does not let in, and for a request without a `usual_token`."""
+        if usual is not None and self.verifier is not None:
+            try:  # every character of a compact JWS may stand in a credential: nothing more has to be asked about one
+                principal = await self.verifier.verify_anew(usual)
+            except MalformedTokenError:
+                pass  # and may be no credential either: that is looked into now, and answered differently
+            else:
+                set_principal(scope, principal, usual)
+                return
         credential = read_credential(scope, self.settings)
         if credential is None:
             if self.settings.require_authentication and self.settings.validate:
@@ -75,11 +92,12 @@ class Gate:
             insecure_set_unverified(scope, parse_unverified(token), self._insecure_mapping, token)
             return
         assert self.verifier is not None  # noqa: S101 - one of the two is always there
-        principal = await (self.verifier.verify_anew(token) if looked_up else self.verifier.verify(token))
-        set_principal(scope, principal, token)
+        set_principal(scope, await self.verifier.verify(token), token)
 
     def report(self, error: OIDCBridgeError, scope: MutableMapping[str, Any]) -> None:
-        """Say in the log which fault it was. Never the token.
+        """Say in the log which fault it was and, from time to time, what would mend it.
+
+        Never the token, and nothing of a stranger's that could end the line (OWASP ASVS 16.2.5, 16.4.1).
 
         The first of each kind is a warning, since that is all that shows where logging was never set up, and a service
         configured wrongly has to say why; the rest are for those who listen.
@@ -92,7 +110,16 @@ class Gate:
             level = logging.INFO
         if logger.isEnabledFor(level):
             path = ascii(scope.get("path", ""))[:200]
-            logger.log(level, "refused %s %s: %s: %s", scope["type"], path, error.code, error)
+            advice = self._advice.about(error, lambda: self._token_in(scope)) if self._advice else ""
+            logger.log(level, "refused %s %s: %s: %s%s", scope["type"], path, error.code, error, advice)
+
+    def _token_in(self, scope: Mapping[str, Any]) -> str | None:
+        """What was refused, read once more; None where it cannot even be read, and that is the fault."""
+        try:
+            credential = read_credential(scope, self.settings)
+        except (CredentialError, TokenError):
+            return None
+        return credential.token if credential else None
 
     def _is_new(self, error: OIDCBridgeError) -> bool:
         if isinstance(error, ExpiredTokenError) or error.code in self._reported:

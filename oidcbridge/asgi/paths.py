@@ -3,6 +3,7 @@
 ``scope["path"]`` below ``root_path`` by whole segments, case-sensitively, exactly or by shell pattern (``*`` crosses
 ``/``, a trailing slash counts). A path that two readers could read in two ways matches nothing: control characters,
 empty or dot segments, a backslash, an encoded separator (also dots and separators that were encoded twice or more).
+``Host`` and ``X-Forwarded-*`` move nothing (OWASP ASVS 4.1.3).
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ CrossSiteRequestError    403                                    cross_site_reque
 ProviderError            503     (Retry-After)                  temporarily_unavailable
 =======================  ======  =============================  =========================================
 
-The log says which fault it was; the client does not learn it.
+Status, error code and challenge are those of RFC 6750 sections 3 and 3.1: a request without a credential gets no error
+code, and whatever is wrong with a token is ``invalid_token`` (RFC 9068 section 4), in one answer for every fault of
+signature, key and claims. The log says which it was; the client does not learn it (OWASP ASVS 16.5.1).
 """
 
 from __future__ import annotations

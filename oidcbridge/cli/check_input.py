@@ -117,13 +117,12 @@ class CheckOptions:
         return {"accept_id_tokens": True} if needs else {}
 
     def _advice(self, environ: Mapping[str, str]) -> str | None:
-        from oidcbridge.diagnosis.advice_for_issuers import advise_client_ids, advise_url  # noqa: PLC0415 - see above
+        from oidcbridge.diagnosis.advice_for_issuers import advise_client_ids  # noqa: PLC0415 - see above
         from oidcbridge.diagnosis.recognition import recognise_provider  # noqa: PLC0415 - see above
 
         url = self.issuer_url or environ.get("OIDCBRIDGE_ISSUER_URL", "").strip()
         clients = self.client_ids or environ.get("OIDCBRIDGE_CLIENT_IDS", "").strip()
         audience = self.audience or tuple(filter(None, environ.get("OIDCBRIDGE_AUDIENCE", "").strip().split(",")))
-        advice = advise_url(url) if url else None
-        if advice is None and not clients and "cognito" in (self.provider, recognise_provider(url, {}).name):
-            advice = advise_client_ids(audience)
-        return advice.text if advice else None
+        if clients or "cognito" not in (self.provider, recognise_provider(url, {}).name):
+            return None
+        return advise_client_ids(audience).text

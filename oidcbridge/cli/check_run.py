@@ -7,11 +7,12 @@ from typing import Any
 
 from oidcbridge.cli.check_input import NOT_GIVEN
 from oidcbridge.core.claims import read_audience, read_string
-from oidcbridge.diagnosis.findings import Advice, Finding, ProviderFindings, Status, listed
+from oidcbridge.diagnosis.findings import Finding, ProviderFindings, Status
 from oidcbridge.diagnosis.provider import examine_provider
 from oidcbridge.diagnosis.recognition import Members, read_shape, recognise_provider
 from oidcbridge.diagnosis.report import CheckReport
 from oidcbridge.diagnosis.token_checks import check_token
+from oidcbridge.diagnosis.words import Advice, listed
 from oidcbridge.profiles import PROFILES
 from oidcbridge.settings import IssuerSettings, Settings
 

@@ -1,4 +1,4 @@
-"""What recurs in an issuer's tokens, kept once: remembered tokens take about half the memory.
+"""What recurs in an issuer's tokens, kept once: tokens that come again take about half the memory.
 
 Nearly every claim name, and most values (issuer, audience, client, roles), stand in the token before just the same.
 """

@@ -126,6 +126,7 @@ def _user_id(claims: Claims, mapping: ClaimMapping) -> str:
     else:
         user_id = None
     client_id = read_string(claims, mapping.client_id)
+    # A client whose id looks like a user's must not become that user (RFC 9068 section 5, RFC 9700 section 4.15).
     if user_id is None or user_id == client_id:
         if mapping.is_machine(claims):
             if client_id is None:

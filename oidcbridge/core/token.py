@@ -50,6 +50,8 @@ class UnverifiedToken(NamedTuple):
     claims: Mapping[str, Any]
     signing_input: bytes
     signature: bytes
+    payload: bytes
+    """The claims, as the bytes that were signed."""
 
     def __repr__(self) -> str:
         return f"UnverifiedToken(header={self.header!r})"
@@ -71,11 +73,13 @@ def parse_unverified(token: str) -> UnverifiedToken:
     if not second_dot or "." in signature:
         raise MalformedTokenError(_why_not_three_parts(token.count(".")))
     parse = _parse_header if len(header) <= _CACHEABLE_HEADER_BYTES else _parse_header.__wrapped__
+    jose_header, decoded = parse(header), _decode(payload, "payload")
     return UnverifiedToken(
-        parse(header),
-        _parse_part(payload, "payload"),
+        jose_header,
+        _parse_object(decoded, "payload"),
         token[: -1 - len(signature)].encode("ascii"),
         _decode(signature, "signature"),
+        decoded,
     )
 
 
@@ -90,7 +94,7 @@ def _why_not_three_parts(dots: int) -> str:
 
 @lru_cache(maxsize=256)  # an issuer signs everything with a handful of headers
 def _parse_header(segment: str) -> JoseHeader:
-    header = _parse_part(segment, "header")
+    header = _parse_object(_decode(segment, "header"), "header")
     for name in _FORBIDDEN_MEMBERS:
         if name in header:
             raise MalformedTokenError(f"the header member {name!r} is not accepted")
@@ -105,9 +109,9 @@ def _parse_header(segment: str) -> JoseHeader:
     return JoseHeader(alg, kid, media_type, "nonce" in header)
 
 
-def _parse_part(segment: str, name: str) -> dict[str, Any]:
+def _parse_object(decoded: bytes, name: str) -> dict[str, Any]:
     try:
-        return parse_json(_decode(segment, name))
+        return parse_json(decoded)
     except StrictJSONError as error:
         raise MalformedTokenError(f"the {name} is refused: {error}") from None
 

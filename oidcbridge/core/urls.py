@@ -1,4 +1,4 @@
-"""Which URLs may be fetched or shown at all: decided on the text, before any request."""
+"""Which URLs may be fetched or shown at all: decided on the text, before any request (RFC 8725 section 3.10)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ In order, the cheap before the dear, each rule with the section it comes from::
     an access token, by its provider's own mark     RFC 8725 3.12
     not sender-constrained                          RFC 9449 7.1, RFC 8705 3
     aud names this API                              RFC 9068 4, RFC 8725 3.9
-    azp or client_id is allowed, where a list is given
+    azp or client_id is allowed, where a list is given: it adds to all that, and an actor
+      ('act') stands in for nobody              RFC 8693 4.1
     the signature, by a key of this issuer          RFC 7515 5.2
 
 `admit` runs all but the last, to refuse before any fetch. `verify` runs all of them and alone mints `VerifiedToken`.

@@ -1,4 +1,4 @@
-"""Advice about an issuer before there is any token: its URL as it was written, and what came back from there."""
+"""Advice about an issuer before there is any token: what came back from its URL."""
 
 from __future__ import annotations
 
@@ -7,27 +7,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from oidcbridge.core.urls import is_loopback
-from oidcbridge.diagnosis.findings import Advice, shown
 from oidcbridge.diagnosis.recognition import recognise_provider
+from oidcbridge.diagnosis.words import Advice, shown
 from oidcbridge.remote.fetch_error import FetchError
-
-_WELL_KNOWN = "/.well-known/"
-_WHERE_ISSUERS_ARE = (
-    "Keycloak https://HOST/realms/REALM (before version 17: /auth/realms/REALM), Auth0 https://TENANT.REGION.auth0.com/,"
-    " Cognito https://cognito-idp.REGION.amazonaws.com/POOL (not the login domain), Okta https://DOMAIN/oauth2/default,"
-    " Entra https://login.microsoftonline.com/TENANT/v2.0, authentik https://HOST/application/o/APP/"
-)
-
-
-def advise_url(issuer_url: str) -> Advice | None:
-    """What to write instead of an issuer that is none: a discovery document's address, a host without https."""
-    if _WELL_KNOWN in issuer_url:
-        issuer = _as_the_provider_spells_it(issuer_url.partition(_WELL_KNOWN)[0])
-        return Advice("pasted_discovery_url", f'this is the discovery document\'s address: write issuer_url="{issuer}"')
-    if "://" not in issuer_url:
-        issuer = _as_the_provider_spells_it(f"https://{shown(issuer_url)}")
-        return Advice("bare_domain", f'an issuer is a whole URL: write issuer_url="{issuer}"; {_WHERE_ISSUERS_ARE}')
-    return None
+from oidcbridge.settings.spelling import WHERE_ISSUERS_ARE
 
 
 def advise_client_ids(audience: tuple[str, ...]) -> Advice:
@@ -79,13 +62,6 @@ def advise_fetch(error: FetchError, url: str) -> Advice | None:
     return next((row.advice(url) for row in _FETCH_ROWS if row.applies(error, url)), None)
 
 
-def _as_the_provider_spells_it(issuer_url: str) -> str:
-    """With a slash at the end where a provider's issuers have one (Auth0, authentik)."""
-    with_slash = issuer_url.rstrip("/") + "/"
-    name = recognise_provider(issuer_url, {}).name
-    return with_slash if name in ("auth0", "authentik") else issuer_url
-
-
 class _FetchRow(NamedTuple):
     name: str
     applies: Callable[[FetchError, str], bool]
@@ -93,7 +69,7 @@ class _FetchRow(NamedTuple):
 
     def advice(self, url: str) -> Advice:
         host = shown(urlsplit(url).hostname or "")
-        return Advice(self.name, self.text.format(host=host, issuers=_WHERE_ISSUERS_ARE))
+        return Advice(self.name, self.text.format(host=host, issuers=WHERE_ISSUERS_ARE))
 
 
 _FETCH_ROWS = (

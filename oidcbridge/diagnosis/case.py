@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from oidcbridge.core.claims import read_audience, read_string
-from oidcbridge.diagnosis.findings import listed, shown
 from oidcbridge.diagnosis.recognition import TokenShape, kind_of_token, recognise_provider
+from oidcbridge.diagnosis.words import listed, shown
 from oidcbridge.errors import ClaimError, TokenError
 from oidcbridge.settings import IssuerSettings
 
@@ -23,7 +24,7 @@ class Case:
     shape: TokenShape
     issuer: IssuerSettings
 
-    @property
+    @cached_property
     def provider(self) -> str:
         """The provider that the settings name, or else that the token looks like."""
         configured = self.issuer.profile.name
@@ -32,7 +33,7 @@ class Case:
         known = recognise_provider(self.issuer.issuer_url, {}).name
         return known if known != "generic" else recognise_provider(self.said_issuer, self.shape.claims).name
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """What kind of token it looks like."""
         return kind_of_token(self.shape).name
@@ -47,12 +48,12 @@ class Case:
         """The configured issuer; empty with static keys alone."""
         return self.issuer.issuer_url or ""
 
-    @property
+    @cached_property
     def client(self) -> str | None:
         """The client that the token was made for."""
         return read_string(self.shape.claims, _CLIENT_CLAIMS)
 
-    @property
+    @cached_property
     def audience(self) -> tuple[str, ...]:
         """Whom the token is for."""
         return read_audience(self.shape.claims)

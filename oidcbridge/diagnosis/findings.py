@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from oidcbridge.core.strict_json import thaw
-
-_MAX_SHOWN_CHARS = 200
+from oidcbridge.diagnosis.words import Advice
 
 
 class Status(StrEnum):
@@ -20,14 +18,6 @@ class Status(StrEnum):
     """It holds, and somebody should look at it."""
     NOT_JUDGED = "not_judged"
     """It could not be made: something before it failed, or it needs what was not given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What to change. ``name`` is a stable snake_case word; ``text`` names the setting or the console step."""
-
-    name: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +44,23 @@ class KeyFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class TLSFinding:
+    """How one of the provider's hosts was reached over https."""
+
+    host: str
+    protocol: str
+    """``TLSv1.3``, ``TLSv1.2``."""
+    subject: str
+    """Whom its certificate is for (RFC 4514), or the names it is for where that is empty."""
+    issuer: str
+    """The authority that signed the certificate (RFC 4514)."""
+    not_after: str
+    """When the certificate ends: ISO 8601, in UTC."""
+    trusted_by: str
+    """``system``, or the file of authorities that was given."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderFindings:
     """What the provider's documents say. ``issuer`` is how it names itself; ``unreachable``: it could not be asked."""
 
@@ -61,20 +68,10 @@ class ProviderFindings:
     issuer: str | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[KeyFinding, ...] = ()
+    tls: tuple[TLSFinding, ...] = ()
     unreachable: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether a verifier could work with this provider."""
         return not self.unreachable and all(one.status is not Status.FAILED for one in self.findings)
-
-
-def shown(value: object) -> str:
-    """Somebody else's value for a log line or a terminal: ASCII, on one line, at most 200 characters."""
-    text = value if isinstance(value, str) else repr(thaw(value))
-    return ascii(text)[1:-1][:_MAX_SHOWN_CHARS]
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names of somebody else's, divided by commas."""
-    return ", ".join(map(shown, names))

@@ -37,7 +37,7 @@ def inspect_token(text: str, now: float, *, provider: str = "auto", audience: tu
         try:
             principal = insecure_unverified_principal(shape.claims, issuer.mapping)
         except TokenError as error:
-            refusals.append(Finding("user", Status.FAILED, str(error), error.code, advise(error, text, [issuer])))
+            refusals.append(Finding("user", Status.FAILED, str(error), error.code, advise(error, text, issuer)))
     return InspectReport(shape, kind_of_token(shape), recognised, tuple(refusals), principal)
 
 

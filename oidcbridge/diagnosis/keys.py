@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from oidcbridge.core.keys import ALGORITHMS, Key, KeySet, SkippedKey
 from oidcbridge.core.policy import Policy
-from oidcbridge.diagnosis.findings import Advice, Finding, KeyFinding, Status, listed, shown
+from oidcbridge.diagnosis.findings import Finding, KeyFinding, Status
+from oidcbridge.diagnosis.words import Advice, listed, shown
 
 
 def list_keys(key_set: KeySet, policy: Policy) -> tuple[KeyFinding, ...]:

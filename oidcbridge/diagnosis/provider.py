@@ -13,16 +13,17 @@ from oidcbridge.core.keys import KeySet, parse_key_set
 from oidcbridge.core.metadata import IssuerMetadata, parse_metadata, well_known_urls
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.core.strict_json import StrictJSONError, parse_json_object
-from oidcbridge.core.urls import check_url
+from oidcbridge.core.urls import check_url, origin_of
 from oidcbridge.diagnosis.advice_for_issuers import advise_fetch, advise_issuer, advise_other_name
-from oidcbridge.diagnosis.findings import Finding, ProviderFindings, Status, shown
+from oidcbridge.diagnosis.findings import Finding, ProviderFindings, Status, TLSFinding
 from oidcbridge.diagnosis.keys import judge_keys, list_keys
-from oidcbridge.diagnosis.transport import judge_cache, judge_clock, judge_tls
+from oidcbridge.diagnosis.transport import judge_cache, judge_clock, judge_tls, read_certificate
+from oidcbridge.diagnosis.words import Advice, shown
 from oidcbridge.errors import ConfigurationError, DiscoveryError, KeysUnavailableError
 from oidcbridge.profiles import recognise_by_endpoints
 from oidcbridge.remote.fetch_error import FetchError
 from oidcbridge.remote.http import Answer, fetch
-from oidcbridge.settings import IssuerSettings
+from oidcbridge.settings import IssuerSettings, misfits
 
 _NOBODY = frozenset({"dns", "refused", "timeout", "reset", "connection", "protocol"})
 
@@ -57,6 +58,8 @@ class _Examination:
         self._clock = clock
         self._findings: list[Finding] = []
         self._metadata: IssuerMetadata | None = None
+        self._origins: set[str] = set()
+        self._tls: list[TLSFinding] = []
         self._unreachable = False
 
     def note(self, check: str, status: Status, said: str) -> None:
@@ -67,6 +70,7 @@ class _Examination:
         if self._issuer.with_profile is not None:
             unknown = "not told by its issuer URL, and its discovery document could not be read: write provider="
             self._findings.insert(0, Finding("provider", Status.NOT_JUDGED, unknown))
+        self._findings += judge_settings(self._issuer)
         if key_set is not None:
             self._findings.append(judge_keys(key_set, policy))
         if self._metadata is not None:
@@ -77,7 +81,9 @@ class _Examination:
             }
         issuer = self._metadata.issuer if self._metadata else None
         keys = list_keys(key_set, policy) if key_set else ()
-        found = ProviderFindings(tuple(self._findings), issuer, endpoints, keys, self._unreachable)
+        found = ProviderFindings(
+            tuple(self._findings), issuer, endpoints, keys, tuple(self._tls), unreachable=self._unreachable
+        )
         return Examined(found, key_set, self._issuer)
 
     def recognise(self, document: Mapping[str, Any] | None = None) -> None:
@@ -143,7 +149,6 @@ class _Examination:
         if answer is None:
             return None
         self._findings += [
-            judge_tls(jwks_uri, self._options),
             judge_cache(answer, self._options),
             judge_clock(answer, self._clock.time(), self._issuer.policy.leeway),
         ]
@@ -166,12 +171,32 @@ class _Examination:
                     break
             else:
                 self.note(check, Status.PASSED, f"{shown(url)} answered in {self._clock.monotonic() - begun:.2f} s")
+                self._look_at_transport(url, answer)
                 return answer
         # Where nothing is found anywhere, the first place is the one that people know.
         failed, url = errors[0] if all(one.status == 404 for one, _ in errors) else errors[-1]
         self._unreachable = self._unreachable or _says_nothing(failed)
         self._findings.append(Finding(check, Status.FAILED, str(failed), failed.code, advise_fetch(failed, url)))
         return None
+
+    def _look_at_transport(self, url: str, answer: Answer) -> None:
+        """How it was secured, once for each origin."""
+        origin = origin_of(url) or ""
+        if origin in self._origins:
+            return
+        self._origins.add(origin)
+        tls = None if answer.tls is None else read_certificate(url, answer.tls, self._options)
+        self._tls += [] if tls is None else [tls]
+        self._findings.append(judge_tls(url, self._options, tls))
+
+
+def judge_settings(issuer: IssuerSettings) -> list[Finding]:
+    """Settings with which an app does not even start, since no token of this provider could pass."""
+    return [
+        Finding("settings", Status.FAILED, f"{argument}={value!a}", advice=Advice(f"unfit_{argument}", message))
+        for argument, value, message in misfits(issuer)
+        if argument != "issuer_url" or advise_issuer(value) is None  # or the provider itself has failed for it
+    ]
 
 
 def _says_nothing(error: FetchError) -> bool:

@@ -10,6 +10,8 @@ The JSON of ``check --json`` (``schema`` counts up when a member changes its mea
     provider   [finding, …]
     token      [finding, …] in the verifier's order; null where no token was given
     keys       [{kid, type, algorithms, why_not}, …]; why_not is null for a usable key
+    tls        [{host, protocol, subject, issuer, not_after, trusted_by}, …]: each host that was reached over https;
+               trusted_by is "system" or the file of authorities that was given
     principal  {user_id, session_id, kind, …} where a verifier would let the token in, else null
 
     finding    {check, status, said, code, advice}: status is "passed", "failed", "warning" or "not_judged"; code is
@@ -80,6 +82,7 @@ class CheckReport:
             "provider": [asdict(one) for one in found.findings],
             "token": None if self.token is None else [asdict(one) for one in self.token],
             "keys": [asdict(key) for key in found.keys],
+            "tls": [asdict(one) for one in found.tls],
             "principal": principal_as_dict(self.principal),
         }
 

@@ -19,7 +19,8 @@ from oidcbridge.core.principal import Principal
 from oidcbridge.core.token import UnverifiedToken, parse_unverified
 from oidcbridge.core.verify import VerifiedToken, admit, verify
 from oidcbridge.diagnosis.advice import advise
-from oidcbridge.diagnosis.findings import Finding, Status, listed, shown
+from oidcbridge.diagnosis.findings import Finding, Status
+from oidcbridge.diagnosis.words import listed, shown
 from oidcbridge.errors import BadSignatureError, IssuerMismatchError, KeyNotFoundError, TokenError
 from oidcbridge.settings import IssuerSettings
 
@@ -70,7 +71,7 @@ class _Judge:
         self._now = now
 
     def failed(self, check: str, error: TokenError) -> Finding:
-        advice = advise(error, self._text, [self._issuer])
+        advice = advise(error, self._text, self._issuer)
         return Finding(check, Status.FAILED, str(error), error.code, advice)
 
     def claims(self, token: UnverifiedToken) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator
 
 from oidcbridge.core.freshness import Instant
+from oidcbridge.core.keeping import Keeping
 from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.errors import ConfigurationError, UnknownIssuerError
 from oidcbridge.health import IssuerHealth, health_of
@@ -73,7 +74,7 @@ class Issuers:
         self, issuer: IssuerAtWork, token: UnverifiedToken, give_up: float, *, wait: bool
     ) -> Generator[Wait, bool, IssuerAtWork]:
         settings = yield from decide(issuer, token, self._clock, give_up, wait=wait)
-        ours = issuer._replace(settings=settings)
+        ours = issuer._replace(settings=settings, keeping=Keeping(settings.mapping))
         decided = self._by_name.setdefault(settings.issuer_url, ours)  # whoever comes first decides for all
         if decided is ours:
             self.fixed[settings.issuer_url] = ours

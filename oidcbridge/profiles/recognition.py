@@ -30,7 +30,7 @@ def recognise(provider: str | Profile, issuer_url: str | None) -> Recognised:
     if isinstance(provider, Profile):
         return Recognised(provider, "as provider= says")
     if provider != "auto":
-        if provider not in PROFILES:
+        if not isinstance(provider, str) or provider not in PROFILES:
             raise ConfigurationError(f"provider={provider!r} is unknown; write one of auto, {', '.join(PROFILES)}")
         return Recognised(PROFILES[provider], "as provider= says")
     for row in ROWS:

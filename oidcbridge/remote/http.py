@@ -1,4 +1,4 @@
-"""The one door out: https, a wall-clock deadline, a size cap, no redirects, no cookies.
+"""The one door out: https, a wall-clock deadline, a size cap, no redirects, no cookies (RFC 8725 section 3.10).
 
 The only module that imports the HTTP client at run time.
 """
@@ -26,6 +26,7 @@ from oidcbridge.core.urls import is_loopback
 from oidcbridge.errors import ConfigurationError
 from oidcbridge.remote.addresses import AddressRefusedError, checked_addresses
 from oidcbridge.remote.fetch_error import FetchError, causes, describe
+from oidcbridge.remote.tls import TLS, read_tls
 
 #: What an HTTP client built on httpx2 (Authlib's) raises when the other side cannot be reached or speaks badly.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL)
@@ -48,6 +49,8 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    tls: TLS | None = None
+    """How it was secured on its way; None for plain http, and where the HTTP client does not tell."""
 
 
 @contextmanager
@@ -111,8 +114,9 @@ async def _ask(url: str, options: FetchOptions, etag: str | None, address: str |
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
+            tls = read_tls(response.extensions)
             if response.status_code == 304 and etag is not None:
-                return Answer(304, headers, b"")
+                return Answer(304, headers, b"", tls)
             if response.status_code != 200:
                 raise FetchError(
                     f"{url} answered {response.status_code}{_redirect_hint(response.status_code)}",
@@ -120,7 +124,7 @@ async def _ask(url: str, options: FetchOptions, etag: str | None, address: str |
                     status=response.status_code,
                     retry_after_header=headers.get("retry-after"),
                 )
-            return Answer(200, headers, await _read_body(response, url, options.max_bytes))
+            return Answer(200, headers, await _read_body(response, url, options.max_bytes), tls)
         finally:
             await response.aclose()
 

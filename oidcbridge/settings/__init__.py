@@ -3,7 +3,7 @@
 ``issuer`` resolves what is said of one issuer, ``several`` what ``issuers=`` says, ``resolve`` the whole.
 """
 
-from oidcbridge.settings.issuer import IssuerSettings, resolve_issuer
+from oidcbridge.settings.issuer import IssuerSettings, misfits, resolve_issuer
 from oidcbridge.settings.resolve import Settings, names_a_source, resolve, resolve_for_diagnosis, unverified_mapping
 from oidcbridge.settings.several import DynamicSettings, IssuerRule
 
@@ -12,6 +12,7 @@ __all__ = [
     "IssuerRule",
     "IssuerSettings",
     "Settings",
+    "misfits",
     "names_a_source",
     "resolve",
     "resolve_for_diagnosis",

@@ -6,8 +6,9 @@ Every `ConfigurationError` from here says what to write instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from oidcbridge.arguments import IssuerArguments, read_allow_list
 from oidcbridge.claim_notices import ClaimNotices
@@ -29,6 +30,7 @@ from oidcbridge.issuer_arguments import (
     warn_of_ids,
 )
 from oidcbridge.profiles import Profile, Recognised, recognise
+from oidcbridge.settings.spelling import refuse_misspelt
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,41 @@ class IssuerSettings:
         return others if self.document_issuer is not None else (self.issuer_url, *others)
 
 
-def refuse_unfit(issuer: IssuerSettings) -> None:
-    """Raises `ConfigurationError` for what cannot work with this provider, on the line where it is written."""
-    said = {"issuer_url": (issuer.issuer_url or "",), "audience": sorted(issuer.policy.audiences or ())}
-    for unfit in issuer.profile.unfit:
+class Misfit(NamedTuple):
+    """An argument with which no token of the provider can ever pass, its value, and what to write instead."""
+
+    argument: str
+    value: str
+    message: str
+
+
+def misfits(issuer: IssuerSettings) -> Iterator[Misfit]:
+    """What cannot work with this provider, whose row says so."""
+    policy, profile = issuer.policy, issuer.profile
+    said = {"issuer_url": (issuer.issuer_url or "",), "audience": sorted(policy.audiences or ())}
+    for unfit in profile.unfit:
         for value in said[unfit.argument]:
             if re.fullmatch(unfit.pattern, value):
-                raise ConfigurationError(f"{unfit.argument}={value!r}: {unfit.message}")
+                yield Misfit(unfit.argument, value, unfit.message)
+    if policy.token_type is None:
+        return
+    # RFC 9068 section 2.1: the header says at+jwt; section 2.2: 'aud' is required.
+    if policy.token_type not in profile.rules.header_types or not profile.rules.audience_required:
+        message = f"{profile.name} has no tokens of RFC 9068, so none would pass: leave token_type out"
+        yield Misfit("token_type", policy.token_type, f"{message} (OIDCBRIDGE_TOKEN_TYPE)")
+
+
+def refuse_unfit(issuer: IssuerSettings) -> None:
+    """Raises `ConfigurationError` for what cannot work with this provider, on the line where it is written."""
+    for argument, value, message in misfits(issuer):
+        raise ConfigurationError(f"{argument}={value!r}: {message}")
 
 
 def resolve_issuer(arguments: IssuerArguments, fetch: FetchOptions, user_id_prefix: str = "") -> IssuerSettings:
     """Resolve what is said of one issuer. Raises `ConfigurationError`."""
     issuer_url = arguments.get("issuer_url")
+    if isinstance(issuer_url, str):
+        refuse_misspelt(issuer_url)
     check_issuer_urls(
         issuer_url,
         discovery_url=arguments.get("discovery_url"),

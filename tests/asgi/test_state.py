@@ -110,8 +110,11 @@ def test_what_one_request_writes_into_its_state_no_other_finds(
     assert first["dependencies"] == first["session_state"] == values
     for name in ("dependencies", "session_state", "scopes"):
         deface(probe.state[name])
-    assert ask(app, headers=bearer(token)).json() == first
-    earlier, later = (scope["state"] for scope in probe.scopes)
+    for _ in range(2):  # the second one is remembered, and the third answered as it was
+        assert ask(app, headers=bearer(token)).json() == first
+        for name in ("dependencies", "session_state", "scopes"):
+            deface(probe.state[name])
+    _, earlier, later = (scope["state"] for scope in probe.scopes)
     for name in ("dependencies", "session_state", "scopes"):
         assert earlier[name] is not later[name]
     assert (earlier["principal"] is later["principal"]) == bool(token_cache)

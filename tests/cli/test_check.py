@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 from typer.testing import CliRunner
 
 from oidcbridge.cli.app import app
@@ -61,13 +62,13 @@ def test_a_good_provider_and_a_good_token_are_0_and_show_who_it_is(
 def test_the_json_has_the_members_that_are_documented(issuer: FakeIssuer) -> None:
     ran = check(issuer.issuer_url, *AUDIENCE, token=issuer.mint("ada"))
     assert [*ran.report] == [
-        "schema", "outcome", "settings", "issuer", "endpoints", "provider", "token", "keys", "principal",
+        "schema", "outcome", "settings", "issuer", "endpoints", "provider", "token", "keys", "tls", "principal",
     ]  # fmt: skip
     assert (ran.report["schema"], ran.report["outcome"], ran.report["issuer"]) == (1, "good", issuer.issuer_url)
     for finding in (*ran.report["provider"], *ran.report["token"]):
         assert [*finding] == ["check", "status", "said", "code", "advice"]
     assert [one["check"] for one in ran.report["provider"]] == [
-        "provider", "discovery", "issuer", "endpoints", "jwks", "tls", "cache", "clock", "keys",
+        "provider", "discovery", "tls", "issuer", "endpoints", "jwks", "cache", "clock", "keys",
     ]  # fmt: skip
     assert [one["check"] for one in ran.report["token"]] == [
         "format", "algorithm", "header_type", "issuer", "times", "sender", "kind", "client", "audience",
@@ -78,6 +79,7 @@ def test_the_json_has_the_members_that_are_documented(issuer: FakeIssuer) -> Non
     assert ran.report["settings"]["audience"] == ["agent-api"]
     assert ran.report["endpoints"]["token_endpoint"] == f"{issuer.issuer_url}/token"
     assert ran.report["principal"]["user_id"] == "ada"
+    assert (ran.report["tls"], "plain http to 127.0.0.1" in ran.finding("tls")["said"]) == ([], True)
 
 
 def test_every_document_is_fetched_once(issuer: FakeIssuer) -> None:
@@ -276,6 +278,17 @@ def test_a_private_authority_is_named_as_what_is_missing_and_trusted_by_its_file
     good = check(secure_provider.issuer_url, *AUDIENCE, "--ca-file", str(certificate))
     assert good.failed("provider") == {"jwks": "not_found"}  # this one has no keys to show
     assert good.finding("issuer")["status"] == "passed"
+    (tls,) = good.report["tls"]
+    authority = x509.load_pem_x509_certificate(certificate.read_bytes())
+    assert tls.pop("protocol") in ("TLSv1.2", "TLSv1.3")
+    assert tls == {
+        "host": "127.0.0.1",
+        "subject": "CN=a private authority",
+        "issuer": "CN=a private authority",
+        "not_after": authority.not_valid_after_utc.isoformat(sep=" "),
+        "trusted_by": str(certificate),
+    }
+    assert f"trusted by the authorities in {certificate}" in good.finding("tls")["said"]
     missing = check(secure_provider.issuer_url, *AUDIENCE, "--ca-file", f"{certificate}.none")
     assert (missing.exit_code, missing.report) == (2, {})
 

@@ -81,6 +81,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"verification_keys": [PUBLIC.public_pem()], "discovery_url": "https://id.example.com/d"},
         ("discovery_url", "write issuer_url too"),
     ),
+    "a provider in a list": ({**GOOD, "provider": ["keycloak"]}, ("['keycloak']", "auto")),
     "an unknown provider": ({**GOOD, "provider": "keyclock"}, ("keyclock", "keycloak", "auto")),
     "an unknown algorithm": ({**GOOD, "algorithms": ["RS257"]}, ("RS257", "RS256")),
     "no signature at all": ({**GOOD, "algorithms": ["none"]}, ("none", "RS256")),

@@ -29,10 +29,13 @@ def issuer(clock: Clock) -> Iterator[FakeIssuer]:
         yield issuer
 
 
-def test_a_remembered_token_gives_the_very_same_principal(issuer: FakeIssuer) -> None:
+def test_a_remembered_token_gives_the_very_same_principal_and_equals_the_first_one(issuer: FakeIssuer) -> None:
     with issuer.verifier() as remembering, issuer.verifier(token_cache=0) as forgetting:
         token = issuer.mint("ada")
+        first = remembering.verify_now(token)
         assert remembering.verify_now(token) is remembering.verify_now(token)
+        assert remembering.verify_now(token) == first
+        assert remembering.verify_now(token).as_dict() == first.as_dict()
         assert forgetting.verify_now(token) is not forgetting.verify_now(token)
         assert forgetting.verify_now(token) == remembering.verify_now(token)
 
