@@ -117,9 +117,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         "issuer_host",
         _differs_by_host,
-        "the same path at another host: tokens name the address that people log in at. Write"
-        ' issuer_url="{said_issuer}", and discovery_url= (OIDCBRIDGE_DISCOVERY_URL) where this service reaches the'
-        " provider by another name; or give the provider one fixed host name (Keycloak: hostname)",
+        # Anybody can write this token: whether that host is theirs too is for the reader to say.
+        "the same path at another host: tokens name the address that people log in at. Only if that host is your"
+        ' provider too, write issuer_url="{said_issuer}", and discovery_url= (OIDCBRIDGE_DISCOVERY_URL) where this'
+        " service reaches it by another name; or give the provider one fixed host name (Keycloak: hostname)",
     ),
     Row(
         "other_issuer",

@@ -5,27 +5,17 @@ A verifier goes by its profile's own rules (`oidcbridge.profiles`); this also kn
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from oidcbridge.core.strict_json import parse_json_object
 from oidcbridge.core.token import MAX_TOKEN_BYTES
-from oidcbridge.profiles import profile_for
+from oidcbridge.profiles import PROFILES, resembling
 
 Members = Mapping[str, Any]
 
-#: Issuers that `profiles` does not match, or must not: those of providers without a row, and misspelt ones.
-_ISSUERS = {
-    "okta": r"https://[^/]+\.(okta|oktapreview|okta-emea)\.com(/.*)?",
-    "entra": r"https://(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net)/.*",
-    "auth0": r"https://[^/]+\.auth0\.com/?",
-    "google": r"(https://)?accounts\.google\.com",
-    "authentik": r"https?://[^/]+/application/o/[^/]+/?",
-    "zitadel": r"https://[^/]+\.zitadel\.cloud/?",
-    "pingone": r"https://auth\.pingone\.[a-z.]+/[^/]+/as/?",
-}
+_GENERIC = PROFILES["generic"]
 _KEYCLOAK_KINDS = {
     "Bearer": "access token",
     "DPoP": "access token",
@@ -81,14 +71,10 @@ def _read_segment(segment: str) -> Members:
 
 
 def recognise_provider(issuer: object, claims: Members) -> Recognition:
-    """The provider that an issuer URL, or else the claims, look like; ``generic`` where neither tells."""
-    url = issuer if isinstance(issuer, str) else None
-    row = profile_for("auto", url)
-    if row.name != "generic":
+    """The provider that an issuer URL, misspelt or not, or else the claims look like; ``generic`` where none does."""
+    row = resembling(issuer) if isinstance(issuer, str) else _GENERIC
+    if row is not _GENERIC:
         return Recognition(row.name, "by its issuer URL")
-    for name, pattern in _ISSUERS.items():
-        if url is not None and re.fullmatch(pattern, url):
-            return Recognition(name, "by its issuer URL")
     for name, sign, looks_so in _CLAIM_SIGNS:
         if looks_so(claims):
             return Recognition(name, f"by its claims ({sign})")
