@@ -38,10 +38,10 @@ FLOORS = {
     "oidcbridge.asgi": 9,
     "oidcbridge.mcp": 10,
     "oidcbridge.fastapi": 11,
-    "oidcbridge.agentos": 11,  # whose MCP endpoint `mcp` serves
-    "oidcbridge": 12,  # the front door: names and where they live, imported on first use
-    "oidcbridge.testing": 13,
-    "oidcbridge.cli": 14,
+    "oidcbridge.agentos": 12,  # a FastAPI app, whose MCP endpoint `mcp` serves
+    "oidcbridge": 13,  # the front door: names and where they live, imported on first use
+    "oidcbridge.testing": 14,
+    "oidcbridge.cli": 15,
 }
 #: A room that stands on less than all that is below it.
 STANDS_ON = {"oidcbridge.testing": ("oidcbridge.errors", "oidcbridge.core")}  # signing a token needs no verifier

@@ -53,7 +53,7 @@ BROKEN: list[tuple[Check, str, str, str]] = [
     (upward_imports, "settings.py", "import oidcbridge.token_cache", "import oidcbridge.environment"),
     (upward_imports, "verifier.py", "import oidcbridge.asgi.middleware", "import oidcbridge.settings"),
     (upward_imports, "asgi/x.py", "import oidcbridge.fastapi", "import oidcbridge.verifier"),
-    (upward_imports, "agentos/x.py", "import oidcbridge.fastapi", "import oidcbridge.asgi.middleware"),
+    (upward_imports, "fastapi/x.py", "import oidcbridge.agentos", "import oidcbridge.asgi.middleware"),
     (upward_imports, "verifier.py", "import oidcbridge.testing", "import oidcbridge.remote.jwks"),
     (upward_imports, "testing/x.py", "import oidcbridge.cli.app", "import oidcbridge.core.policy"),
     (upward_imports, "testing/x.py", "import oidcbridge.verifier", "import oidcbridge.errors"),
