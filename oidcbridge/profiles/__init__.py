@@ -4,7 +4,14 @@ A row is data. A user's own provider is one more row: ``provider=Profile(name=â€
 """
 
 from oidcbridge.profiles.profile import IssuerTemplate, Profile, Unfit
-from oidcbridge.profiles.recognition import PROFILES, Recognised, profile_for, recognise, recognise_by_endpoints
+from oidcbridge.profiles.recognition import (
+    PROFILES,
+    Recognised,
+    profile_for,
+    recognise,
+    recognise_by_endpoints,
+    resembling,
+)
 
 __all__ = [
     "PROFILES",
@@ -15,4 +22,5 @@ __all__ = [
     "profile_for",
     "recognise",
     "recognise_by_endpoints",
+    "resembling",
 ]

@@ -39,6 +39,9 @@ class Profile:
     name: str
     issuer_pattern: str | None = None
     """A regular expression that whole issuer URLs match."""
+    origin_pattern: str | None = None
+    """A regular expression for scheme and host, where they are the provider's own: of issuers spelt in another way. For
+    messages alone: nothing is decided by it."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Members of the discovery document -> a regular expression that the whole URL matches. Where all do, a provider at
     a host name of the customer's own is recognised."""

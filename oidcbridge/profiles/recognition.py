@@ -47,6 +47,19 @@ def recognise_by_endpoints(document: Mapping[str, Any]) -> Recognised:
     return Recognised(GENERIC, "neither its issuer URL nor its discovery document tells")
 
 
+def resembling(issuer_url: str) -> Profile:
+    """For messages: the row that an issuer URL has or was meant to have, but for its path or the slash at its end."""
+    spellings = (issuer_url, f"{issuer_url}/", issuer_url.removesuffix("/"))
+    for row in ROWS:
+        if issuer_url in row.issuer_spellings:
+            return row
+        if row.issuer_pattern and any(re.fullmatch(row.issuer_pattern, spelling) for spelling in spellings):
+            return row
+        if row.origin_pattern and re.match(rf"(?:{row.origin_pattern})(?![^/?#])", issuer_url):
+            return row
+    return GENERIC
+
+
 def _fits(url: object, pattern: str) -> bool:
     return isinstance(url, str) and re.fullmatch(pattern, url) is not None
 

@@ -23,6 +23,10 @@ from oidcbridge.profiles.profile import IssuerTemplate, Profile, Unfit
 _JWT = frozenset({"jwt"})
 _NAME = ("name", "preferred_username")
 _GUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_AUTH0_HOSTS = r"https://[^/]+\.auth0\.com"
+_OKTA_HOSTS = r"https://[^/]+\.(okta|oktapreview|okta-emea)\.com"
+_ZITADEL_HOSTS = r"https://[^/]+\.zitadel\.cloud"
+_PINGONE_HOSTS = r"https://auth\.pingone\.[a-z.]+"
 _ENTRA_HOSTS = r"https://(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn)"
 _ENTRA_V1_HOSTS = r"https://sts\.(windows\.net|chinacloudapi\.cn)"
 
@@ -54,7 +58,8 @@ KEYCLOAK = Profile(
 )
 AUTH0 = Profile(
     name="auth0",
-    issuer_pattern=r"https://[^/]+\.auth0\.com/",
+    issuer_pattern=f"{_AUTH0_HOSTS}/",
+    origin_pattern=_AUTH0_HOSTS,
     endpoints={"mfa_challenge_endpoint": ".+/mfa/challenge", "token_endpoint": ".+/oauth/token"},
     rules=TokenRules(client_id_claims=("azp", "client_id")),
     mapping=ClaimMapping(
@@ -90,7 +95,8 @@ COGNITO = Profile(
 )
 OKTA = Profile(
     name="okta",
-    issuer_pattern=r"https://[^/]+\.(okta|oktapreview|okta-emea)\.com(/oauth2/[^/]+|/)?",
+    issuer_pattern=f"{_OKTA_HOSTS}(/oauth2/[^/]+|/)?",
+    origin_pattern=_OKTA_HOSTS,
     endpoints={
         "authorization_endpoint": ".+/oauth2(/[^/]+)?/v1/authorize",
         "token_endpoint": ".+/oauth2(/[^/]+)?/v1/token",
@@ -116,9 +122,12 @@ OKTA = Profile(
         ),
     ),
 )
+# An API has two names, and both are matched to the letter: tokens of version 2.0 carry its client id, those of 1.0 its
+# Application ID URI. For either: audience=["CLIENT-ID", "api://CLIENT-ID"], the URI with a slash where it ends in one.
 ENTRA = Profile(
     name="entra",
     issuer_pattern=rf"{_ENTRA_HOSTS}/[^/]+/v2\.0|{_ENTRA_V1_HOSTS}/[^/]+/|https://[^/]+\.ciamlogin\.com/[^/]+/v2\.0",
+    origin_pattern=f"{_ENTRA_HOSTS}|{_ENTRA_V1_HOSTS}",
     rules=TokenRules(
         signs=(("scp",), ("roles", "azp"), ("roles", "appid"), ("idtyp", "azp"), ("idtyp", "appid")),
         refuses_header_nonce=True,
@@ -171,7 +180,8 @@ GOOGLE = Profile(
 )
 ZITADEL = Profile(
     name="zitadel",
-    issuer_pattern=r"https://[^/]+\.zitadel\.cloud",
+    issuer_pattern=_ZITADEL_HOSTS,
+    origin_pattern=_ZITADEL_HOSTS,
     endpoints={
         "authorization_endpoint": ".+/oauth/v2/authorize",
         "token_endpoint": ".+/oauth/v2/token",
@@ -255,7 +265,8 @@ HYDRA = Profile(
 )
 PINGONE = Profile(
     name="pingone",
-    issuer_pattern=r"https://auth\.pingone\.[a-z.]+/[^/]+/as",
+    issuer_pattern=f"{_PINGONE_HOSTS}/[^/]+/as",
+    origin_pattern=_PINGONE_HOSTS,
     endpoints={
         "authorization_endpoint": ".+/as/authorize",
         "token_endpoint": ".+/as/token",

@@ -10,58 +10,15 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from oidcbridge.testing.tokens import OMIT, TokenDraft, TokenKind, half_hash
+from oidcbridge.testing.presets_shape import Members, Shape
+from oidcbridge.testing.tokens import OMIT, TokenDraft
 
-Members = Mapping[str, object]
 _TENANT: Final = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 _ORGANIZATION: Final = "165617389845094785"
 _PROJECT_ROLES: Final = "urn:zitadel:iam:org:project"
 _OWNER: Final = "urn:zitadel:iam:user:resourceowner"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a preset is made from: the kind of token, its draft, and its plain claims."""
-
-    kind: TokenKind
-    draft: TokenDraft
-    plain: Members
-
-    @property
-    def is_machine(self) -> bool:
-        """Whether nobody has logged in."""
-        return self.draft.sub == self.draft.client_id
-
-    @property
-    def scopes(self) -> list[str]:
-        """The scopes, one by one."""
-        return (self.draft.scope or "").split()
-
-    @property
-    def audiences(self) -> list[str]:
-        """The audience as a list."""
-        audience = self.draft.audience
-        return [audience] if isinstance(audience, str) else audience
-
-    @property
-    def person(self) -> dict[str, object]:
-        """Name, user name and address of the subject."""
-        sub = self.draft.sub
-        return {"name": sub.title(), "preferred_username": sub, "email": f"{sub}@example.com"}
-
-    @property
-    def login(self) -> dict[str, object]:
-        """What an ID token has of the login: the request's nonce, the hash of the access token."""
-        return {"nonce": secrets.token_urlsafe(9), "at_hash": half_hash(secrets.token_urlsafe(16), "RS256")}
-
-    def whole(self, claims: Members, *, typ: bool = True) -> tuple[Members, Members]:
-        """Header and claims: these, and of the plain ones the issuer, subject, audience and times alone."""
-        kept = {"iss", "sub", "aud", "exp", "iat"}
-        left_out = {name: OMIT for name in self.plain if name not in kept}
-        return ({} if typ else {"typ": OMIT}), {**left_out, **claims}
 
 
 def _random(prefix: str = "") -> str:
@@ -159,8 +116,7 @@ def _pingone(shape: Shape) -> tuple[Members, Members]:
     environment = draft.issuer.rstrip("/").split("/")[-2]
     claims: dict[str, object] = {"client_id": draft.client_id, "jti": str(uuid.uuid4()), "aud": shape.audiences}
     claims |= {"env": environment, "org": _TENANT, "p1.rid": str(uuid.uuid4())}
-    if draft.scope:
-        claims["scope"] = draft.scope
+    claims |= shape.scope
     if shape.is_machine:
         claims["sub"] = OMIT
     else:
