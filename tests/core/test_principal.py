@@ -9,6 +9,7 @@ import pickle
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+from pydantic import TypeAdapter
 
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.principal import Principal
@@ -157,3 +158,12 @@ def test_there_is_no_attribute_but_those_that_are_documented(principal: Principa
 def test_a_mapping_reads_the_fields_of_a_principal_alone() -> None:
     with pytest.raises(AttributeError, match="is_admin"):
         ClaimMapping().read_field("is_admin", {}, READ)
+
+
+@pytest.mark.parametrize("principal", [unread(), READ], ids=["unread", "read"])
+def test_a_response_model_writes_all_of_a_principal(principal: Principal) -> None:
+    adapter = TypeAdapter(Principal)
+    assert json.loads(adapter.dump_json(adapter.validate_python(principal))) == json.loads(
+        json.dumps(principal.as_dict())
+    )
+    assert adapter.json_schema(mode="serialization")["type"] == "object"

@@ -232,12 +232,17 @@ def test_a_route_may_return_the_principal_itself_or_its_dict(issuer: FakeIssuer)
     async def itself(principal: CurrentPrincipal):  # type: ignore[no-untyped-def]
         return principal
 
+    @app.get("/annotated")
+    async def annotated(principal: CurrentPrincipal) -> Principal:
+        return principal
+
     @app.get("/dict")
     async def as_dict(principal: CurrentPrincipal) -> dict[str, Any]:
         return principal.as_dict()
 
     protected(issuer, app)
     token = issuer.mint("ada", claims={"groups": ["x"], "nested": {"list": [1]}})
-    itself_, dict_ = get(app, "/itself", token).json(), get(app, "/dict", token).json()
-    assert itself_ == dict_
+    itself_, annotated_, dict_ = (get(app, path, token).json() for path in ("/itself", "/annotated", "/dict"))
+    assert itself_ == annotated_ == dict_
+    assert TestClient(app).get("/openapi.json").status_code == 200
     assert (itself_["user_id"], itself_["groups"], itself_["claims"]["nested"]) == ("ada", ["x"], {"list": [1]})
