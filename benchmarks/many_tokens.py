@@ -48,6 +48,8 @@ class Seen(NamedTuple):
     """Microseconds of CPU."""
     weight: float
     """KiB of resident set for each token; with a bound, for each one beyond twice the bound."""
+    read_weight: float
+    """The same once each that is remembered has come again, and its claims have been read."""
 
 
 def tokens_seen(effort: Effort) -> list[Figure]:
@@ -57,8 +59,9 @@ def tokens_seen(effort: Effort) -> list[Figure]:
         seen = _in_a_process(count, max(count, BOUND), effort)
         hits[count] = seen.hit
         if count >= COUNTED_FROM:
-            title = f"memory of a token, {count:,} remembered"
-            figures.append(Figure(f"weight_{count}", title, seen.weight, WEIGHT, "KiB"))
+            for when, weight in (("once", seen.weight), ("again and read", seen.read_weight)):
+                title = f"memory of a token, {count:,} remembered, seen {when}"
+                figures.append(Figure(f"weight_{count}_{when.split()[0]}", title, weight, WEIGHT, "KiB"))
     fewest, most = effort.token_counts[0], effort.token_counts[-1]
     told = ", ".join(f"{hit:.2f} µs" for hit in hits.values())
     title = f"a hit among {most:,} tokens ÷ one among {fewest}"
@@ -79,7 +82,7 @@ def _in_a_process(count: int, remembered: int, effort: Effort) -> Seen:
 
 
 def see(count: int, remembered: int, rounds: int, ask: int = ASKED) -> Seen:
-    """Verify ``count`` different tokens with a cache for ``remembered``; then ask ``ask`` times for some of them."""
+    """Verify ``count`` tokens with a cache for ``remembered``, read those again, then ask ``ask`` times for some."""
     issuer = FakeIssuer(ISSUER_URL, algorithms=("EdDSA",))
     token_of = minter(issuer)
     verifier = Verifier(issuer_url=ISSUER_URL, audience=AUDIENCE, token_cache=remembered)
@@ -97,10 +100,13 @@ def see(count: int, remembered: int, rounds: int, ask: int = ASKED) -> Seen:
                 before = resident()
             verifier.verify_now(token_of(number))
         weight = (resident() - before) / (count - weighed_from) / 1024
+        for number in range(count - kept, count):
+            _ = verifier.verify_now(token_of(number)).claims
+        read_weight = (resident() - before) / (count - weighed_from) / 1024
         costs = cpu_costs({"hit": timed(verifier.verify_now, asked)}, rounds=rounds, calls=ask)
         if verifier.metrics().token_cache_misses != count + 1:
             raise RuntimeError(f"not every one of {count} tokens was verified once and then remembered")
-    return Seen(costs["hit"], weight)
+    return Seen(costs["hit"], weight, read_weight)
 
 
 def minter(issuer: FakeIssuer) -> Callable[[int], str]:
