@@ -69,7 +69,7 @@ class MintingIssuer:
         key: FakeKey | None = None,
         kind: TokenKind = "access",
     ) -> str:
-        """Sign a token that is good unless told otherwise; no two are alike (``jti``).
+        """Sign a token that is good unless told otherwise; no two are alike (``jti``, where the provider writes one).
 
         ``alg`` picks the signing key (default: the first algorithm), ``key`` names one itself, such as a forger's.
         ``audience`` defaults to the issuer's, or to what the kind asks for. ``expires_in`` and ``issued_ago`` are

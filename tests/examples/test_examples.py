@@ -93,7 +93,8 @@ def test_the_keycloak_example_maps_keycloak_claims() -> None:
         ada = auth_header(issuer.mint("ada", scope="agents:run", claims=claims))
         known = client.get("/whoami", headers=ada).json()
         assert known["roles"] == ["agent-admin", "runner", "agent-ui:editor"]
-        assert known["dependencies"] == {"roles": known["roles"], "groups": ["/engineering/platform"]}
+        person = {"name": "Ada", "email": "ada@example.com"}
+        assert known["dependencies"] == {**person, "roles": known["roles"], "groups": ["/engineering/platform"]}
         assert (known["tenant"], known["session_state"], known["session_id"]) == ("acme", {"tenant": "acme"}, "s-1")
         assert client.post("/agents/a1/runs", headers=ada).status_code == 200
         assert client.delete("/agents/a1", headers=ada).status_code == 200

@@ -15,6 +15,16 @@ from tests.providers.sample import Json, claim_types, load_sample
 NOW = 1_795_289_700
 #: Provider, the kind of token and whose it is -> the sample that has its shape.
 IMITATED: dict[tuple[Provider, str, str], str] = {
+    ("keycloak", "access", "user"): "user",
+    ("keycloak", "access", "machine"): "machine",
+    ("keycloak", "id", "user"): "id",
+    ("keycloak", "refresh", "user"): "refresh",
+    ("auth0", "access", "user"): "user",
+    ("auth0", "access", "machine"): "machine",
+    ("auth0", "id", "user"): "id",
+    ("cognito", "access", "user"): "access",
+    ("cognito", "access", "machine"): "machine",
+    ("cognito", "id", "user"): "id",
     ("okta", "access", "user"): "user",
     ("okta", "access", "machine"): "machine",
     ("okta", "id", "user"): "id",
@@ -37,9 +47,17 @@ IMITATED: dict[tuple[Provider, str, str], str] = {
     ("pingone", "access", "machine"): "machine",
     ("pingone", "id", "user"): "id",
 }
+THREE: tuple[Provider, ...] = ("keycloak", "auth0", "cognito")
+_BOTH: tuple[Provider, Provider] = ("generic", "keycloak")
 PROVIDERS = sorted({provider for provider, _kind, _subject in IMITATED})
+#: What its users write beside issuer and audience.
+NEEDS: dict[str, dict[str, Any]] = {
+    "google": {"accept_id_tokens": True},
+    "dex": {"accept_id_tokens": True},
+    "cognito": {"client_ids": ["agent-ui"]},
+}
 #: Claims whose value is part of the shape: versions and kinds.
-CONSTANT = {"ver", "idtyp", "azpacr", "email_verified", "amr"}
+CONSTANT = {"ver", "idtyp", "azpacr", "email_verified", "amr", "typ", "token_use", "version", "gty", "acr"}
 
 
 def parts(token: str) -> tuple[Json, Json]:
@@ -49,13 +67,13 @@ def parts(token: str) -> tuple[Json, Json]:
 
 
 def issuer_of(provider: Provider, sample: str | None = None) -> FakeIssuer:
-    names = {"google": "id", "authentik": "access", "dex": "access", "entra": "v2-user"}
+    names = {"google": "id", "authentik": "access", "dex": "access", "entra": "v2-user", "cognito": "access"}
     url = load_sample(provider, sample or names.get(provider, "user")).issuer
     return FakeIssuer(url, provider=provider, clock=Clock(NOW), algorithms=("RS256",))
 
 
 def mint(issuer: FakeIssuer, subject: str, **more: Any) -> str:
-    return issuer.mint("ada" if subject == "user" else "agent-ui", scope="openid tools:run", **more)
+    return issuer.mint("ada" if subject == "user" else "agent-ui", scope="openid organization tools:run", **more)
 
 
 @pytest.mark.parametrize(("provider", "kind", "subject"), IMITATED)
@@ -70,7 +88,7 @@ def test_a_preset_s_token_has_the_sample_s_header_and_claims(provider: Provider,
     assert {name: claims[name] for name in CONSTANT & claims.keys()} == {
         name: expected[name] for name in CONSTANT & expected.keys()
     }
-    assert header.keys() == sample.header.keys()
+    assert claim_types(header) == claim_types(sample.header)
     assert header.get("typ") == sample.header.get("typ")
 
 
@@ -86,7 +104,7 @@ def test_in_a_preset_the_same_claims_are_equal_as_in_the_sample(provider: Provid
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_verifier_reads_users_and_machines_of_a_preset_and_refuses_its_id_token(provider: Provider) -> None:
     issuer = issuer_of(provider)
-    needs: dict[str, Any] = {"accept_id_tokens": True} if provider in ("google", "dex") else {}
+    needs = NEEDS.get(provider, {})
     with issuer.impersonate(), issuer.verifier(provider=provider, **needs) as verifier:
         user = verifier.verify_now(mint(issuer, "user"))
         assert (user.user_id, user.kind) == ("ada", "user")
@@ -94,7 +112,7 @@ def test_the_verifier_reads_users_and_machines_of_a_preset_and_refuses_its_id_to
             machine = verifier.verify_now(mint(issuer, "machine"))
             assert machine.kind == "machine"
             assert machine.user_id != user.user_id
-        if not needs:
+        if "accept_id_tokens" not in needs:
             with pytest.raises(TokenTypeError):
                 verifier.verify_now(mint(issuer, "user", kind="id", audience=issuer.audience))
         with pytest.raises(TokenError):
@@ -119,8 +137,24 @@ def test_what_a_test_asks_for_stands_over_the_preset(provider: Provider) -> None
 
 
 @pytest.mark.parametrize("kind", ["refresh", "logout"])
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "keycloak"])
 def test_other_tokens_of_a_preset_are_the_plain_ones(provider: Provider, kind: Any) -> None:
     plain = FakeIssuer(provider="generic", algorithms=("RS256",))
     ours = FakeIssuer(provider=provider, algorithms=("RS256",))
     assert parts(mint(ours, "user", kind=kind))[1].keys() == parts(mint(plain, "user", kind=kind))[1].keys()
+
+
+def test_a_keycloak_logout_token_is_the_plain_one_with_keycloak_s_mark() -> None:
+    plain, ours = (FakeIssuer(provider=name, algorithms=("RS256",)).mint(kind="logout") for name in _BOTH)
+    assert parts(ours)[1].keys() == {*parts(plain)[1], "typ"}
+    assert (parts(ours)[1]["typ"], parts(ours)[0]["typ"]) == ("Logout", "logout+jwt")
+
+
+def test_rights_of_a_preset_s_user_are_those_that_the_test_asked_for() -> None:
+    for provider in THREE:
+        issuer = issuer_of(provider)
+        with issuer.impersonate(), issuer.verifier(provider=provider, **NEEDS.get(provider, {})) as verifier:
+            plain, able = (verifier.verify_now(issuer.mint("ada", scope=scope)) for scope in ("", "tools:run"))
+        assert (plain.scopes, plain.permissions) == ((), ())
+        assert able.scopes == ("tools:run",)
+        assert set(plain.roles) <= {"default-roles-acme", "offline_access", "account:view-profile"}

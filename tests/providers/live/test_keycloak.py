@@ -12,12 +12,12 @@ from oidcbridge import Issuer, Verifier
 from oidcbridge.errors import (
     AlgorithmNotAllowedError,
     AudienceMismatchError,
-    ClaimError,
     KeyNotFoundError,
     MissingClaimError,
     TokenTypeError,
     UnknownIssuerError,
 )
+from tests.e2e.keycloak_browser import Browser
 from tests.e2e.keycloak_server import KeycloakServer
 from tests.providers.live.tokens import unverified_claims, unverified_header, with_claims
 from tests.providers.sample import load_sample
@@ -35,8 +35,8 @@ def token_of(server: KeycloakServer, user: str = "alice", client: str = "agent-u
     return token
 
 
-def machine_token(server: KeycloakServer) -> str:
-    token: str = server.client_credentials_token("svc", "svc-secret")["access_token"]
+def machine_token(server: KeycloakServer, client: str = "svc") -> str:
+    token: str = server.client_credentials_token(client, f"{client}-secret")["access_token"]
     return token
 
 
@@ -114,6 +114,24 @@ def test_the_organization_is_read_in_each_shape_that_its_mapper_can_write(
         assert verifier.verify_now(token).tenant == "acme"
 
 
+class TwoPages(Browser):
+    """Where a realm has organizations, the password is asked for on a page of its own."""
+
+    def log_in(self, username: str, password: str) -> str:
+        self.submit(username=username)
+        assert not self.sent_to
+        return super().log_in(username, password)
+
+
+def test_a_login_by_form_names_the_organization_too(keycloak: KeycloakServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.e2e.keycloak_server.Browser", TwoPages)
+    token = keycloak.login_with_pkce("agent-ui", "alice", "alice-pw", scope="openid organization")["access_token"]
+    assert _prefix(unverified_claims(token)["jti"]) == "onrtac"
+    with verifier_for(keycloak) as verifier:
+        principal = verifier.verify_now(token)
+    assert (principal.kind, principal.tenant) == ("user", "acme")
+
+
 def test_an_id_token_and_a_refresh_token_are_refused_also_where_their_audience_is_ours(
     keycloak: KeycloakServer,
 ) -> None:
@@ -143,12 +161,25 @@ def test_a_token_without_the_basic_scope_names_nobody(keycloak: KeycloakServer) 
         verifier.verify_now(token_of(keycloak, client="agent-ui-no-basic"))
 
 
-def test_a_lightweight_token_is_refused_until_mappers_bring_its_claims_back(keycloak: KeycloakServer) -> None:
+@pytest.mark.parametrize(("kind", "prefix"), [("user", "onltro"), ("machine", "trltcc")])
+def test_a_lightweight_token_is_refused_naming_the_mapper_setting_that_it_passes_with(
+    keycloak: KeycloakServer, kind: str, prefix: str
+) -> None:
+    light, restored = (_lightweight(keycloak, kind, suffix) for suffix in ("", "-restored"))
+    assert _prefix(unverified_claims(light)["jti"]) == _prefix(unverified_claims(restored)["jti"]) == prefix
     with verifier_for(keycloak) as verifier:
-        with pytest.raises(ClaimError):
-            verifier.verify_now(token_of(keycloak, client="agent-ui-light"))
-        restored = token_of(keycloak, client="agent-ui-light-restored")
-        assert verifier.verify_now(restored).user_id == unverified_claims(restored)["sub"]
+        with pytest.raises(AudienceMismatchError, match=r"lightweight access token.*\(lightweight\.claim\)"):
+            verifier.verify_now(light)
+        principal = verifier.verify_now(restored)
+    assert (principal.user_id, principal.kind) == (unverified_claims(restored)["sub"], kind)
+
+
+def test_a_lightweight_user_is_nobody_also_where_the_client_alone_is_asked_for(keycloak: KeycloakServer) -> None:
+    clients = ["agent-ui-light", "agent-ui-light-restored"]
+    with verifier_for(keycloak, audience=None, client_ids=clients) as verifier:
+        with pytest.raises(MissingClaimError, match=r"\(lightweight\.claim\)"):
+            verifier.verify_now(_lightweight(keycloak, "user"))
+        assert verifier.verify_now(_lightweight(keycloak, "user", "-restored")).kind == "user"
 
 
 def test_a_token_signed_with_a_shared_secret_is_refused(keycloak: KeycloakServer) -> None:
@@ -236,6 +267,12 @@ def organization_mapper(server: KeycloakServer, config: Mapping[str, str]) -> It
         yield
     finally:
         server.admin("PUT", path, mapper)
+
+
+def _lightweight(server: KeycloakServer, kind: str, suffix: str = "") -> str:
+    if kind == "user":
+        return token_of(server, client=f"agent-ui-light{suffix}")
+    return machine_token(server, f"svc-light{suffix}")
 
 
 def _members(organization: object) -> object:

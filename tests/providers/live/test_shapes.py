@@ -30,6 +30,10 @@ IMITATED = {
     ("pingone", "user"): ("pingone", "user"),
     ("pingone", "machine"): ("pingone", "machine"),
     ("pingone", "id"): ("pingone", "id"),
+    ("zitadel", "user"): ("zitadel", "user"),
+    ("authentik", "user"): ("authentik", "access"),
+    ("hydra", "user"): ("hydra", "user"),
+    ("hydra", "machine"): ("hydra", "machine"),
 }
 #: oidc-provider makes ID tokens without a customizer: these it adds, or leaves out, as it sees fit.
 ID_TOKEN_DIFFERS = ("auth_time", "nonce", "sid", "at_hash")
@@ -50,7 +54,7 @@ def test_a_customizer_s_token_has_the_sample_s_header_and_claims(
         name: sample.payload[name] for name in CONSTANT & sample.payload.keys()
     }
     if grant != "id":
-        assert header.keys() == sample.header.keys()
+        assert claim_types(header) == claim_types(sample.header)
         assert header.get("typ") == sample.header.get("typ")
 
 

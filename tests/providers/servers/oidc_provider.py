@@ -33,10 +33,14 @@ SHAPE_PATHS = {
     "auth0": "/auth0/",
     "auth0-rfc9068": "/auth0-rfc9068/",
     "okta": "/oauth2/default",
+    "okta-org": "/oauth2/org",
     "entra-v2": "/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
     "entra-v2-other": "/f8cdef31-a31e-4b4a-93e4-5f571e91255a/v2.0",
     "entra-v1": "/72f988bf-86f1-41af-91ab-2d7cd011db47/",
     "pingone": "/9b3c7f10-42d5-4e8a-b6f1-0c5d2e7a9f34/as",
+    "zitadel": "/zitadel",
+    "authentik": "/application/o/agents/",
+    "hydra": "/hydra/",
 }
 
 Json = dict[str, Any]
@@ -81,10 +85,10 @@ class OidcProvider:
         return document
 
     def machine_token(
-        self, shape: str, *, resource: str = API, scope: str = "tools:run", client_id: str = "svc"
+        self, shape: str, *, resource: str | None = API, scope: str = "tools:run", client_id: str = "svc"
     ) -> str:
-        """A machine's access token, by client credentials."""
-        form = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
+        """A machine's access token, by client credentials; opaque where no resource is asked for."""
+        form = {"grant_type": "client_credentials"} | ({"resource": resource, "scope": scope} if resource else {})
         answer = self._client.post(self._endpoint(shape, "token"), data=form, auth=(client_id, f"{client_id}-secret"))
         token: str = answer.raise_for_status().json()["access_token"]
         return token
@@ -95,27 +99,30 @@ class OidcProvider:
         user: str = "alice",
         *,
         scope: str = "openid profile email tools:run",
-        resource: str = API,
+        resource: str | None = API,
         client_id: str = "agent-ui",
     ) -> Json:
-        """The token endpoint's answer for a user: access, ID and refresh token, by code and PKCE (RFC 7636)."""
+        """The token endpoint's answer for a user: access, ID and refresh token, by code and PKCE (RFC 7636).
+
+        The access token is opaque where no resource is asked for.
+        """
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        asked = {"resource": resource} if resource else {}
         question = {
             "client_id": client_id,
             "redirect_uri": self._callback,
             "response_type": "code",
             "scope": scope,
-            "resource": resource,
             "state": secrets.token_urlsafe(8),
             "nonce": secrets.token_urlsafe(8),
             "login_hint": user,
             "prompt": "login",
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-        }
+        } | asked
         code = self._code(self._endpoint(shape, "auth"), question)
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._callback, "resource": resource}
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._callback, **asked}
         return self._tokens(shape, {**form, "client_id": client_id, "code_verifier": verifier})
 
     def refresh(self, shape: str, refresh_token: str, *, client_id: str = "agent-ui") -> Json:

@@ -4,18 +4,22 @@
 
 import { randomUUID } from 'node:crypto';
 
+import { authentik, hydra, zitadel } from './shapes-of-self-hosted.mjs';
+
 export const CALLBACK = 'http://127.0.0.1:8765/callback'; // nobody listens: the code is read from the redirect
 export const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';
 const OTHER_TENANT = 'f8cdef31-a31e-4b4a-93e4-5f571e91255a';
 const API_ID = '6e74172b-be56-4843-9ff4-e66a39bb12e3';
+const OTHER_API_ID = '2b7d9f1c-3e5a-4c6b-8d0e-1f2a3b4c5d6e';
 const ENVIRONMENT = '9b3c7f10-42d5-4e8a-b6f1-0c5d2e7a9f34';
 
 // The APIs, and what signs their tokens.
+const OTHER_API = 'https://other.acme.example';
 export const RESOURCES = {
   'https://api.acme.example': 'RS256',
   'https://es256.acme.example': 'ES256',
   'https://eddsa.acme.example': 'EdDSA',
-  'https://other.acme.example': 'RS256',
+  [OTHER_API]: 'RS256',
   'api://default': 'RS256',
 };
 
@@ -104,6 +108,10 @@ const okta = {
   },
 };
 
+// Its org server, whose tokens are for Okta alone.
+const oktaOrg = { ...okta, header: () => ({ typ: 'application/okta-internal-at+jwt' }) };
+
+const entraApi = ({ aud }) => (aud === OTHER_API ? OTHER_API_ID : API_ID);
 const entraIdClaims = ['nbf', 'name', 'oid', 'preferred_username', 'tid', 'uti', 'ver'];
 const ALICE = '690222be-ff1a-4d56-abd1-7e4f7d38e474'; // one guest, the same in every tenant
 const DAEMON = 'b1c7a9d3-5e0f-4d2b-8a6c-7f9e1d3c5b20';
@@ -124,7 +132,7 @@ const entraV2 = (tid) => ({
   }),
   idClaims: entraIdClaims,
   access({ iss, iat, exp, sub, machine, client_id: azp, ...facts }) {
-    const common = { aud: API_ID, iss, iat, nbf: iat, exp, azp, tid, uti: facts.jti, ver: '2.0' };
+    const common = { aud: entraApi(facts), iss, iat, nbf: iat, exp, azp, tid, uti: facts.jti, ver: '2.0' };
     if (machine) return { ...common, azpacr: '1', oid: DAEMON, roles: ['Tools.Run.All'], sub: DAEMON, idtyp: 'app' };
     return {
       ...common,
@@ -145,7 +153,7 @@ const entraV1 = {
   ...entraV2(TENANT),
   header: (kid) => ({ typ: 'JWT', x5t: kid }),
   access({ iss, iat, exp, sub, machine, client_id: appid, ...facts }) {
-    const aud = `api://${API_ID}`;
+    const aud = `api://${entraApi(facts)}`;
     const common = { aud, iss, iat, nbf: iat, exp, appid, idp: iss, tid: TENANT, uti: facts.jti, ver: '1.0' };
     if (machine) return { ...common, appidacr: '1', oid: DAEMON, roles: ['Tools.Run.All'], sub: DAEMON, idtyp: 'app' };
     return {
@@ -179,8 +187,12 @@ export const SHAPES = {
   auth0: { ...auth0, path: '/auth0/' },
   'auth0-rfc9068': { ...auth0Rfc9068, path: '/auth0-rfc9068/' },
   okta: { ...okta, path: '/oauth2/default' },
+  'okta-org': { ...oktaOrg, path: '/oauth2/org' },
   'entra-v2': { ...entraV2(TENANT), path: `/${TENANT}/v2.0` },
   'entra-v2-other': { ...entraV2(OTHER_TENANT), path: `/${OTHER_TENANT}/v2.0`, keysOf: 'entra-v2' },
   'entra-v1': { ...entraV1, path: `/${TENANT}/` },
   pingone: { ...pingone, path: `/${ENVIRONMENT}/as` },
+  zitadel: { ...zitadel, path: '/zitadel' },
+  authentik: { ...authentik, path: '/application/o/agents/' },
+  hydra: { ...hydra, path: '/hydra/' },
 };
