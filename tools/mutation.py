@@ -23,10 +23,11 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hypothesis
 import pytest
+from joserfc.jwk import RSAKey
 from mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +116,7 @@ class FirstFailure:
 
 def run_tests(*arguments: str) -> int:
     """pytest in this process, with nothing on the screen, and without the watches that cost more than most tests."""
-    lean = ["-p", "no:cacheprovider", "-p", "no:unraisableexception", "-o", "faulthandler_timeout=0"]
+    lean = ["--assert=plain", "-p", "no:cacheprovider", "-p", "no:unraisableexception", "-o", "faulthandler_timeout=0"]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return int(pytest.main(["-q", "--tb=no", *lean, *arguments], plugins=[FirstFailure()]))
 
@@ -160,6 +161,18 @@ def progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def make_keys_beforehand(number: int = 32) -> None:
+    """Have RSA keys ready: each child would spend more time on them than on all else it does."""
+    make, ready = RSAKey.generate_key, [RSAKey.generate_key(2048) for _ in range(number)]
+
+    def generate_key(key_size: int | None = 2048, *arguments: Any, **options: Any) -> RSAKey:
+        if key_size == 2048 and not arguments and not options and ready:
+            return ready.pop()
+        return make(key_size, *arguments, **options)
+
+    RSAKey.generate_key = generate_key  # type: ignore[method-assign]
+
+
 @contextlib.contextmanager
 def prepared() -> Iterator[None]:
     """Calm surroundings, and whatever the tests import besides the project already in memory."""
@@ -168,9 +181,17 @@ def prepared() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = scratch
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a failure is enough, it need not be small
-        hypothesis.settings.register_profile("mutation", derandomize=True, database=None, phases=phases)
+        hypothesis.settings.register_profile(
+            "mutation",
+            derandomize=True,
+            database=None,
+            phases=phases,
+            deadline=None,  # a machine that is busy, or pauses us, finds no mistakes
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
         hypothesis.settings.load_profile("mutation")
         run_tests("--collect-only", str(TESTS))
+        make_keys_beforehand()
         for name in [name for name in sys.modules if name.partition(".")[0] in ("oidcbridge", "tests", "conftest")]:
             del sys.modules[name]
         gc.freeze()  # or each child would collect its parent's garbage

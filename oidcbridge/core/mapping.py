@@ -266,7 +266,6 @@ _READERS: Mapping[str, Callable[[Claims, ClaimMapping, Principal], object]] = {
     "permissions": lambda claims, mapping, _principal: _permissions(claims, mapping),
     "roles": lambda claims, mapping, _principal: _roles(claims, mapping),
     "scopes": lambda claims, mapping, _principal: read_names(claims, mapping.scopes, mapping.notices),
-    "session_id": lambda claims, mapping, _principal: read_string(claims, mapping.session_id, mapping.notices),
     "session_state": lambda _claims, mapping, who: _selected(who, mapping.session_state, mapping),
     "tenant": lambda claims, mapping, _principal: _tenant(claims, mapping),
 }

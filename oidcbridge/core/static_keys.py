@@ -92,8 +92,10 @@ def _is_public_key(value: bytes) -> bool:
         for load in (load_der_public_key, load_der_x509_certificate):
             try:
                 load(spelling)
-            except (ValueError, UnsupportedAlgorithm):
+            except ValueError:
                 continue  # not of this form; the last word is below
+            except UnsupportedAlgorithm:
+                return True  # a key all the same, of a kind that is not known here
             return True
     return False
 

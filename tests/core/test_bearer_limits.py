@@ -64,6 +64,12 @@ def test_the_longest_token_is_still_a_credential(scheme: bytes) -> None:
     assert read_usual_header(b"Bearer " + LONGEST) == LONGEST.decode()
 
 
+def test_a_usual_header_is_read_quickly_up_to_the_limit() -> None:
+    longest = b"x" * (MAX_HEADER_BYTES - len(b"Bearer "))
+    assert read_usual_header(b"Bearer " + longest) == longest.decode()
+    assert read_usual_header(b"Bearer " + longest + b"x") is None
+
+
 @pytest.mark.parametrize("bare_token", [False, True])
 @pytest.mark.parametrize("end", [b"", b"=", b" ", b"\xff", b",", b" Bearer t"])
 def test_a_credential_that_is_longer_than_any_is_refused_as_a_token_whatever_it_ends_in(

@@ -46,6 +46,25 @@ def test_it_is_read_once() -> None:
     assert kept.claims["deep"] is claims["deep"]
 
 
+@pytest.mark.parametrize("name", ["claims", "dependencies", "groups_complete", "roles", "scopes"])
+def test_whatever_is_asked_for_first_is_what_the_token_said(name: str) -> None:
+    assert getattr(Keeping(MAPPING).keep(verified(), PAYLOAD), name) == getattr(verified(), name)
+
+
+def test_the_payload_is_parsed_when_the_token_comes_again_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def counted(payload: bytes) -> dict[str, Any]:
+        parsed.append(payload)
+        return parse_json(payload)
+
+    monkeypatch.setattr("oidcbridge.core.keeping.parse_json", counted)
+    kept = Keeping(MAPPING).keep(verified(), PAYLOAD)
+    assert parsed == []
+    assert (kept.roles, kept.scopes, kept.dependencies["level"], kept.claims["sid"]) == (("x",), ("a", "b"), 3, "s1")
+    assert parsed == [PAYLOAD]
+
+
 def test_it_is_read_only_all_the_way_down() -> None:
     kept = Keeping(MAPPING).keep(verified(), PAYLOAD)
     with pytest.raises(TypeError):
@@ -65,8 +84,9 @@ def test_what_recurs_in_kept_tokens_is_one_object() -> None:
 
 def test_there_is_no_attribute_but_those_that_are_documented() -> None:
     kept = Keeping(MAPPING).keep(verified(), PAYLOAD)
-    with pytest.raises(AttributeError, match="no attribute 'is_admin'"):
+    with pytest.raises(AttributeError, match="no attribute 'is_admin'") as caught:
         kept.is_admin  # type: ignore[attr-defined]  # noqa: B018
+    assert caught.value.obj is kept
 
 
 def test_nothing_is_shown_of_what_was_signed() -> None:

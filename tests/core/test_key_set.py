@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import cache
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oidcbridge.core.keys import MAX_KEY_SET_BYTES, MAX_KEYS, KeySet, SkippedKey, parse_key_set
 from oidcbridge.errors import KeysUnavailableError
@@ -308,3 +310,34 @@ def test_an_ed25519_key_for_which_anybody_can_sign_is_skipped(y: int) -> None:
         "Ed25519", "an Ed25519 key of small order, for which anybody can sign"
     )
     assert parse_beside_a_good_key(jwk("Ed25519")) is None
+
+
+#: The points whose order divides 8, as published keys would spell them (of two with one y, the sign bit tells).
+SMALL_ORDER = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+]
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_a_key_that_verifies_a_signature_made_without_any_private_key_is_skipped(point: str) -> None:
+    public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(point))
+    made_up = (1).to_bytes(32, "little") + bytes(32)
+
+    def is_fooled_by(message: bytes) -> bool:
+        try:
+            public.verify(made_up, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    assert any(is_fooled_by(str(number).encode()) for number in range(200)), "a message in eight does it"
+    skipped = parse_beside_a_good_key(jwk("Ed25519", x=base64.urlsafe_b64encode(bytes.fromhex(point)).decode()[:43]))
+    assert skipped is not None
+    assert "anybody can sign" in skipped.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from importlib.util import find_spec, module_from_spec
 from typing import cast
 
@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from oidcbridge.core.addresses import AddressRule
-from oidcbridge.core.policy import Clock, FetchOptions, Policy
+from oidcbridge.core.policy import Clock, FetchOptions, Policy, TokenRules
 from oidcbridge.errors import ConfigurationError
 
 POSITIVE = ["deadline", "connect_timeout", "unknown_kid_interval", "backoff_max", "max_bytes"]
@@ -56,6 +56,35 @@ def test_the_defaults_are_those_that_the_documentation_promises() -> None:
     assert (fetch.proxy, fetch.http_client, fetch.addresses) == (None,) * 3
     policy = Policy(issuer="i", audiences=None, algorithms=frozenset())
     assert (policy.leeway, policy.client_ids, policy.token_type) == (60, frozenset(), None)
+
+
+def test_a_provider_without_rules_of_its_own_has_the_general_ones() -> None:
+    rules = TokenRules()
+    assert {item.name: getattr(rules, item.name) for item in fields(rules)} == {
+        "header_types": frozenset({"jwt", "at+jwt"}),
+        "marker": None,
+        "foreign_claims": ("nonce", "at_hash", "c_hash", "events"),
+        "signs": (),
+        "id_tokens_only": False,
+        "refuses_header_nonce": False,
+        "audience_required": True,
+        "client_id_claims": ("client_id", "azp", "cid", "appid"),
+        "keys_name_issuers": False,
+        "hint": None,
+    }
+
+
+def test_who_accepts_id_tokens_accepts_them_by_no_other_mark_and_still_no_logout_tokens() -> None:
+    strict = TokenRules(id_tokens_only=True, signs=(("scp",),), audience_required=False)
+    assert strict.with_id_tokens() == TokenRules(foreign_claims=("events",), audience_required=False)
+
+
+def test_a_policy_may_be_a_key_and_what_typ_may_say_follows_from_the_rest() -> None:
+    accepted = {name: Policy("i", None, frozenset(), other_issuers={"accounts": None}) for name in ("one", "twin")}
+    assert len(set(accepted.values())) == 1
+    assert accepted["one"].header_types == {None, "jwt", "at+jwt"}
+    with pytest.raises(TypeError, match="header_types"):
+        Policy("i", None, frozenset(), header_types=frozenset({"logout+jwt"}))  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", [*POSITIVE, *ZERO_ALLOWED])

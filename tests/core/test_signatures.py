@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from oidcbridge.core.signatures import signature_check
@@ -26,6 +28,19 @@ def test_an_algorithm_that_does_not_fit_is_never_prepared(alg: str, owner: str) 
     assert signature_check(owner, native)
     with pytest.raises(TypeError, match=f"cannot verify {alg}"):
         signature_check(alg, native)
+
+
+@pytest.mark.parametrize("alg", ["ES256", "ES384", "ES512"])
+def test_an_ecdsa_signature_has_one_spelling_though_its_numbers_may_begin_with_zeros(alg: str) -> None:
+    key = FakeKey.generate(alg)
+    check = signature_check(alg, key.private_key.get_op_key("verify"))
+    signatures = ((str(number).encode(), key.sign(str(number).encode())) for number in itertools.count())
+    width = len(key.sign(b"")) // 2
+    message, signature = next(one for one in signatures if one[1][width] == 0)
+    assert check.verifies(message, signature)
+    r, s = signature[:width], signature[width:]
+    for spelling in (r + b"\0" + s, r + s[1:], b"\0" + signature, signature + b"\0", r, b""):
+        assert not check.verifies(message, spelling)
 
 
 def test_a_secret_does_not_show() -> None:

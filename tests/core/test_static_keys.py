@@ -39,13 +39,17 @@ def certificate(serial: int = 1) -> bytes:
     key = fake_key("RS256").private_key
     assert isinstance(key, RSAKey)
     assert key.private_key is not None
+    return certificate_of(key.private_key, serial)
+
+
+def certificate_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, serial: int) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "idp.test")])
     begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = (
         builder.serial_number(serial).not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=9999))
     )
-    return builder.sign(key.private_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def bare(pem: str | bytes) -> str:
@@ -58,11 +62,13 @@ def der(pem: str | bytes) -> bytes:
 
 
 @cache
-def der_ending_in_a_blank() -> bytes:
+def der_ending_in_a_blank(blanks: bytes = b" \t\n\r\x0b\x0c") -> bytes:
     """A certificate's last byte belongs to its signature, and may well be a space or a line break."""
-    return next(
-        text for text in (der(certificate(serial)) for serial in itertools.count(1)) if text[-1:] in b" \t\n\r\x0b\x0c"
-    )
+    return next(text for text in (der(certificate(serial)) for serial in itertools.count(1)) if text[-1:] in blanks)
+
+
+#: An SM2 key (GB/T 32918.5): well formed, and of a curve that `cryptography` does not know.
+SM2_KEY = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004") + bytes(range(64))
 
 
 def refused(value: object, reason: str, algorithms: frozenset[str] = ALL) -> str:
@@ -187,6 +193,10 @@ def test_a_key_of_a_kind_that_nothing_here_uses_is_refused(kind: str) -> None:
     refused(pem, "a kind that no algorithm here uses; known are RSA")
 
 
+def test_a_certificate_of_such_a_key_is_refused_by_its_position_too() -> None:
+    refused(certificate_of(ec.generate_private_key(ec.SECP256K1()), 1), "a kind that no algorithm here uses")
+
+
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_a_private_key_is_refused_with_the_command_that_makes_a_public_one(form: PrivateFormat) -> None:
     private = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, form, NoEncryption())
@@ -202,6 +212,7 @@ def test_a_private_key_is_refused_with_the_command_that_makes_a_public_one(form:
         "-----BEGIN PUBLIC KEY-----\né\n-----END PUBLIC KEY-----",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
         "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----",
+        f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(SM2_KEY).decode()}\n-----END PUBLIC KEY-----",
     ],
 )
 def test_broken_pem_text_is_refused(text: str) -> None:
@@ -223,6 +234,8 @@ SPELLINGS: dict[str, Callable[[], str | bytes]] = {
     "bare base64 between spaces": lambda: f"  {bare(fake_key('RS256').public_pem())}\n",
     "bare base64 in lines": lambda: re.sub("(.{64})", r"\1\r\n", bare(fake_key("RS256").public_pem())),
     "bare base64 without padding": lambda: bare(fake_key("ES256").public_pem()).rstrip("="),
+    "bare base64 with more padding than it needs": lambda: bare(fake_key("ES256").public_pem()).rstrip("=") + "====",
+    "bare base64 of a curve that nobody here knows": lambda: base64.b64encode(SM2_KEY),
     "bare base64 of Ed25519": lambda: bare(fake_key("Ed25519").public_pem()),
     "bare base64 of a certificate": lambda: bare(certificate()),
     "PEM with text before it": lambda: f"Public key of the realm:\n{fake_key('RS256').public_pem()}",
@@ -235,7 +248,10 @@ SPELLINGS: dict[str, Callable[[], str | bytes]] = {
     "DER of a certificate": lambda: der(certificate()),
     "DER that ends in a blank": der_ending_in_a_blank,
     "DER in a file whose last line was ended": lambda: der(fake_key("RS256").public_pem()) + b"\r\n",
+    "DER that ends in a blank in such a file": lambda: der_ending_in_a_blank(b" \t") + b"\n",
+    "DER of a curve that nobody here knows": lambda: SM2_KEY,
     "SSH RSA": lambda: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ",
+    "SSH DSA": lambda: "ssh-dss AAAAB3NzaC1kc3MAAACBA" + "A" * 32,
     "SSH Ed25519": lambda: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 32,
     "SSH ECDSA": lambda: "ecdsa-sha2-nistp256 AAAAE2VjZHNh" + "A" * 32,
     "SSH2": lambda: "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----",

@@ -51,6 +51,13 @@ def test_what_was_stored_is_read_again_as_it_was() -> None:
     assert parse(without_tag.to_bytes()) == without_tag
 
 
+def test_what_discovery_told_of_the_provider_is_kept_and_nothing_where_it_told_nothing() -> None:
+    told = dataclasses.replace(KEYS, provider="keycloak")
+    assert parse(told.to_bytes()) == told
+    assert KEYS.provider is None
+    assert "provider" not in json.loads(KEYS.to_bytes()), "workers of an older version read this entry too"
+
+
 times = st.floats(min_value=0.0, max_value=NOW)
 
 
@@ -114,6 +121,7 @@ def test_an_entry_with_other_members_is_refused(spoil: Callable[[dict[str, Any]]
 
 
 BAD_VALUES: dict[str, list[object]] = {
+    "provider": [None, 1, [], {}],
     "issuer": [None, 1, [], {}],
     "jwks_uri": [None, 1, [], {}],
     "fetched": [None, "1", True, False, [], -1, -0.5],
