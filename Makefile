@@ -8,6 +8,8 @@ FUZZ_READY := .venv/.ready-fuzz
 MUTATION_READY := .venv/.ready-mutation
 SECONDS := 60
 BENCH_READY := .venv-bench/.ready-bench
+AGENTOS_READY := .venv-agentos/.ready-agentos
+AGENTOS_OLDEST_READY := .venv-agentos-oldest/.ready-agentos-oldest
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,16 +20,21 @@ demo: $(READY)  ## See it work: an identity provider and a protected agent, on l
 test: $(READY)  ## Run the tests that need no other server; those of oidcbridge/core have to cover it whole
 	$(if $(ARGS),,$(BIN)/python -m coverage run -m pytest tests/core)
 	$(if $(ARGS),,$(BIN)/python -m coverage report --include='oidcbridge/core/*' --fail-under=100 --skip-covered --show-missing)
-	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults --ignore=tests/providers/live $(if $(ARGS),$(ARGS),--ignore=tests/core)
+	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults --ignore=tests/providers/live --ignore=tests/agentos $(if $(ARGS),$(ARGS),--ignore=tests/core)
 
 faults: $(READY)  ## Play out every scenario of outage, rotation and abuse, and print what became of it
 	$(BIN)/python -m pytest tests/faults $(ARGS)
 
-e2e: $(E2E_READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
+e2e: $(E2E_READY) $(AGENTOS_READY)  ## Run the tests against a real Keycloak of their own (Java 17 and Maven)
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 providers: $(READY)  ## Run the tests against identity providers that others wrote, and print what became of their tokens (Java 17, Maven)
 	$(BIN)/python -m pytest tests/providers $(ARGS)
+
+agentos: $(AGENTOS_READY) $(AGENTOS_OLDEST_READY)  ## Run the tests of AgentOS and MCP with the newest agno and with the oldest, and check their types
+	.venv-agentos/bin/python -m pytest tests/agentos tests/mcp $(ARGS)
+	.venv-agentos-oldest/bin/python -m pytest tests/agentos $(ARGS)
+	$(if $(ARGS),,$(BIN)/mypy --python-executable .venv-agentos/bin/python -p oidcbridge.agentos -p tests.agentos)
 
 fuzz: $(if $(ARGS),$(READY),$(FUZZ_READY))  ## Search SECONDS (60) for an input that breaks a rule; ARGS=FILE tries one again
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
@@ -49,6 +56,9 @@ bench: $(BENCH_READY)  ## Measure what protection costs, the peers beside it; wr
 bench-keys: $(READY)  ## Measure what key sets cost, under load, outages and rotation
 	$(BIN)/python -m benchmarks.keyset $(ARGS)
 
+bench-agentos: $(AGENTOS_READY)  ## Measure what protecting an AgentOS costs, agno's own layer beside it
+	.venv-agentos/bin/python -m benchmarks.agentos $(ARGS)
+
 keycloak: $(READY)  ## Start a local Keycloak with the agents realm, in Docker or on Java
 	@$(BIN)/python docker/keycloak.py start $(ARGS)
 
@@ -59,7 +69,7 @@ keycloak-stop: $(READY)  ## Stop it
 	@$(BIN)/python docker/keycloak.py stop $(ARGS)
 
 clean:  ## Remove .venv and whatever was built or cached (the local Keycloak's data stays)
-	rm -rf .venv .venv-bench dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-agentos .venv-agentos-oldest dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt tools/bootstrap.py tools/environment.py
@@ -75,4 +85,7 @@ $(E2E_READY) $(FUZZ_READY) $(MUTATION_READY): .venv/.ready-%: $(READY)
 $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	@$(BIN)/python tools/environment.py bench
 
-.PHONY: help demo test faults e2e providers fuzz mutation lint types bench bench-keys keycloak keycloak-reset keycloak-stop clean
+$(AGENTOS_READY) $(AGENTOS_OLDEST_READY): .venv-%: $(READY) tests/agentos/requirements.txt
+	@$(BIN)/python tools/environment.py $(patsubst .ready-%,%,$(notdir $@))
+
+.PHONY: help demo test faults e2e providers agentos fuzz mutation lint types bench bench-keys bench-agentos keycloak keycloak-reset keycloak-stop clean

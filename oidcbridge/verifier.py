@@ -19,7 +19,7 @@ from oidcbridge.metrics import VerifierMetrics
 from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
-from oidcbridge.settings import IssuerSettings, resolve
+from oidcbridge.settings import IssuerSettings, Settings, resolve
 from oidcbridge.token_cache import CachedToken, TokenCache
 from oidcbridge.verification import IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
 
@@ -191,6 +191,11 @@ class Verifier:
     def issuer_urls(self) -> tuple[str, ...]:
         """The configured issuers."""
         return tuple(url for url in self._issuers.fixed if url is not None)
+
+    @property
+    def settings(self) -> Settings:
+        """What was resolved of the arguments, for those who only read."""
+        return self._settings
 
     @property
     def issuer_settings(self) -> tuple[IssuerSettings, ...]:

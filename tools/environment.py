@@ -5,7 +5,7 @@ ensurepip; venv alone, filled by the system's pip (Debian ships ensurepip apart,
 Versions come from constraints.txt, for the packages and for the build backend alike.
 
 `python tools/environment.py e2e` (or `fuzz`) adds that dependency group to a .venv that is ready; `… bench` makes
-.venv-bench, an environment of its own.
+.venv-bench, an environment of its own; `… agentos` and `… agentos-oldest` likewise.
 """
 
 import os
@@ -19,7 +19,12 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 GROUPS = ("test", "lint")
-APART = {"bench": ("--requirement", "benchmarks/requirements.txt")}  # an environment of its own, and what goes into it
+#: Environments of their own, and what goes into each.
+APART = {
+    "bench": ("--requirement", "benchmarks/requirements.txt"),
+    "agentos": ("--requirement", "tests/agentos/requirements.txt", "agno[os]==3.1.10"),
+    "agentos-oldest": ("--requirement", "tests/agentos/requirements.txt", "agno[os]==3.1.0"),
+}
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 READY = VENV / ".ready"  # the Makefile's stamp

@@ -55,9 +55,8 @@ class OIDCUser(BaseUser):
 
     @property
     def display_name(self) -> str:
-        """The ``name`` claim, or the user id."""
-        name = self.principal.claims.get("name")
-        return name if isinstance(name, str) and name else self.principal.user_id
+        """What the person is called, or the user id."""
+        return self.principal.name or self.principal.user_id
 
     @property
     def identity(self) -> str:

@@ -58,7 +58,7 @@ class ClaimMapping:
     """Name in ``Principal.dependencies`` -> claim path."""
     session_state: Mapping[str, str] = field(default_factory=dict)
     name: ClaimPaths = ("name", "given_name+family_name", "preferred_username", "nickname")
-    """Where a wanted ``name`` is found that the token has not under this name; ``+`` joins two."""
+    """``+`` joins two."""
     email: ClaimPaths = ("email",)
     is_machine: MachineRule = sub_is_client
     own_clients: frozenset[str] = frozenset()
@@ -234,7 +234,7 @@ def _found(
             if path in _LISTS:
                 value = getattr(principal, path) or None
             elif path in ("name", "email"):
-                value = _first_text(claims, mapping.name if path == "name" else mapping.email)
+                value = getattr(principal, path)
         if value is not None:
             selected[name] = value
     return MappingProxyType(selected)
@@ -259,10 +259,12 @@ _READERS: Mapping[str, Callable[[Claims, ClaimMapping, Principal], object]] = {
     "claims": lambda claims, _mapping, _principal: _read_only(claims),
     "client_id": lambda claims, mapping, _principal: read_string(claims, mapping.client_id, mapping.notices),
     "dependencies": lambda _claims, mapping, who: _selected(who, mapping.dependencies, mapping),
+    "email": lambda claims, mapping, _principal: _first_text(claims, mapping.email),
     "groups": lambda claims, mapping, _principal: _groups(claims, mapping),
     "groups_complete": lambda claims, mapping, _principal: _groups_complete(claims, mapping),
     "issuer": lambda claims, mapping, _principal: _issuer(claims, mapping),
     "kind": lambda claims, mapping, _principal: "machine" if mapping.is_machine(claims) else "user",
+    "name": lambda claims, mapping, _principal: _first_text(claims, mapping.name),
     "permissions": lambda claims, mapping, _principal: _permissions(claims, mapping),
     "roles": lambda claims, mapping, _principal: _roles(claims, mapping),
     "scopes": lambda claims, mapping, _principal: read_names(claims, mapping.scopes, mapping.notices),

@@ -72,6 +72,10 @@ class Principal:
     """Roles; those of another client than ours read ``client:role``."""
     groups: tuple[str, ...] = field(default_factory=tuple)
     permissions: tuple[str, ...] = field(default_factory=tuple)
+    name: str | None = field(default_factory=_none, repr=False)
+    """What the person is called, to be shown; never an identifier."""
+    email: str | None = field(default_factory=_none, repr=False)
+    """As the token has it; whether the provider verified it is ``claims["email_verified"]``."""
     client_id: str | None = field(default_factory=_none)
     """The OAuth client that asked for the token."""
     tenant: str | None = field(default_factory=_none)

@@ -164,10 +164,10 @@ def _require(
 
 def _own(connection: HTTPConnection, principal: Principal, name: str) -> dict[str, Any]:
     state = connection.scope.get("state", {})
-    if state.get("principal") is principal:
-        own: dict[str, Any] = state[name]
+    own: dict[str, Any] | None = state.get(name) if state.get("principal") is principal else None
+    if own is not None:
         return own
-    return own_copy(getattr(principal, name))  # a principal put in by dependency_overrides
+    return own_copy(getattr(principal, name))  # put in by dependency_overrides, or a run's that AgentOS takes elsewhere
 
 
 def _gate_of(connection: HTTPConnection) -> Gate:

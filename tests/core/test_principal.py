@@ -92,6 +92,7 @@ READ = Principal(
     user_id="ada",
     scopes=("a", "b"),
     roles=("x",),
+    email="ada@example.com",
     dependencies={"email": "ada@example.com"},
     claims=freeze(
         {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}

@@ -1,0 +1,96 @@
+"""The layers beside `JWTMiddleware` on its app: those that would decide otherwise are refused, AgentOS's own gives way.
+
+==========================================  ===========================================================================
+a layer with keys in its arguments          refused: two layers would believe different tokens
+one that demands scopes, and we do not      refused: the one further out decides for both
+any that verifies, beside validate=False    refused
+one that AgentOS made of its environment    inside of us it finds the request decided; outside it lets tokens pass to us
+``/mcp`` left to a provider (``mcp_auth``)  refused where the environment holds a key: AgentOS would let its tokens in
+==========================================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from agno.os.config import MCPConfig
+from agno.os.middleware.jwt import AuthMiddleware, jwt_kwargs_have_key_source
+from agno.os.middleware.mcp_routing import MCPRoutingMiddleware
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from oidcbridge.agentos.layer import AgentOSLayer
+from oidcbridge.agentos.own_settings import INERT_KEY
+from oidcbridge.asgi.gate import Gate
+from oidcbridge.errors import ConfigurationError
+
+
+def layers_of(app: Starlette) -> Iterator[tuple[type[AuthMiddleware], Middleware]]:
+    """agno's layers and ours on ``app``, each with its class."""
+    for entry in app.user_middleware:
+        if isinstance(entry.cls, type) and issubclass(entry.cls, AuthMiddleware):
+            yield entry.cls, entry
+
+
+def refuse_neighbours(app: Starlette, ours: type[AuthMiddleware], *, verifies: bool, authorizes: bool) -> None:
+    """Raises `ConfigurationError` for a layer that cannot stand beside one of ``ours``."""
+    if getattr(app.state, "public_route_policy", None) is not None:
+        raise ConfigurationError("AgentOS(public=…) decides by rules of its own who needs no token; leave it out")
+    layers = list(layers_of(app))
+    if sum(issubclass(kind, ours) for kind, _ in layers) > 1:
+        raise ConfigurationError("JWTMiddleware stands twice on this app; for several issuers write issuers=[…] in one")
+    for kind, entry in layers:
+        if issubclass(kind, ours):
+            continue
+        if issubclass(kind, AgentOSLayer):
+            raise ConfigurationError("protect() has protected this AgentOS already; take JWTMiddleware out")
+        if jwt_kwargs_have_key_source(dict(entry.kwargs)):
+            raise ConfigurationError(
+                f"this app has {kind.__name__} with keys of its own beside JWTMiddleware: take it out, or the keys out"
+                " of AgentOS(authorization_config=…), and say authorization=True to JWTMiddleware"
+            )
+        if not verifies:
+            raise ConfigurationError(
+                "validate=False beside an AgentOS that verifies: unset JWT_VERIFICATION_KEY, JWT_JWKS_FILE and"
+                " OS_SECURITY_KEY, or leave validate=False out"
+            )
+        if entry.kwargs.get("authorization") and not authorizes:
+            raise ConfigurationError("AgentOS says authorization=True: say authorization=True to JWTMiddleware too")
+
+
+def mcp_config(app: Starlette) -> MCPConfig | None:
+    """How AgentOS serves MCP on ``app``; None where it does not."""
+    for entry in app.user_middleware:
+        if isinstance(entry.cls, type) and issubclass(entry.cls, MCPRoutingMiddleware):
+            config: MCPConfig = cast(Any, entry.kwargs["config"])
+            return config
+    return None
+
+
+def refuse_other_keys_for_mcp(app: Starlette, gate: Gate, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigurationError` where AgentOS would add the keys of its environment to a provider of MCP's own."""
+    if gate.settings.excluded is None or not gate.settings.excluded.match("/mcp") or mcp_config(app) is None:
+        return
+    for variable in ("JWT_VERIFICATION_KEY", "JWT_JWKS_FILE"):
+        if environ.get(variable):
+            raise ConfigurationError(
+                f"{variable} is set and /mcp is excluded: with mcp_auth, AgentOS would let that key's tokens into /mcp,"
+                " also those without an end. Unset it, and give the key itself: verification_keys=[…], jwks_file="
+            )
+
+
+def let_pass(app: Starlette, ours: AuthMiddleware) -> None:
+    """Have AgentOS's own layers outside of ``ours`` look at service accounts' tokens alone: we verify the others."""
+    layer: object = app.middleware_stack
+    while layer is not None and layer is not ours:
+        if isinstance(layer, AuthMiddleware):
+            layer._jwt_configured, layer.security_key = False, None
+        layer = getattr(layer, "app", None)
+
+
+def say_that_we_verify(app: Starlette, ours: type[AuthMiddleware]) -> None:
+    """AgentOS reads from a layer's arguments whether tokens are verified (``/info``), and knows no issuers."""
+    for kind, entry in layers_of(app):
+        if issubclass(kind, ours) and not jwt_kwargs_have_key_source(dict(entry.kwargs)):
+            entry.kwargs["verification_keys"] = [INERT_KEY]
