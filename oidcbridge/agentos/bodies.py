@@ -3,7 +3,8 @@
 =========================  ==========================================================================================
 ``POST /sessions``,        ``session_state`` and ``metadata`` lose the names of claims: the next run would find them
 ``PATCH /sessions/{id}``
-``POST …/agui``            ``state`` and ``context`` (which agno makes ``dependencies`` of) get them from the token
+``POST …/agui``            ``state`` and ``context`` (which agno makes ``dependencies`` of) get them from the token; one
+                           that is an object is refused in ``state``, where agno would merge it with an older one
 =========================  ==========================================================================================
 """
 
@@ -39,7 +40,7 @@ async def guarded(scope: Scope, receive: Receive, injection: Injection, principa
         return receive  # the client has gone
     try:
         sent = json.loads(body) if body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedRequestError("the body is no JSON text") from None
     if isinstance(sent, dict):
         body = json.dumps(rewrite(sent, injection, principal)).encode()
@@ -65,21 +66,29 @@ def _session(sent: dict[str, Any], injection: Injection, _principal: Principal |
 def _run_over_agui(sent: dict[str, Any], injection: Injection, principal: Principal | None) -> dict[str, Any]:
     rewritten = dict(sent)
     if injection.session_state:
-        state = sent.get("state")
-        rewritten["state"] = {**(state if isinstance(state, dict) else {}), **injection.session_state_of(principal)}
+        state, ours = sent.get("state"), injection.session_state_of(principal)
+        objects = sorted(name for name, value in ours.items() if isinstance(value, dict))
+        if objects:
+            raise MalformedRequestError(
+                "over AG-UI, agno merges objects in the state with those of the session before, so what a token says no"
+                f" more would stay: in session_state_claims name the members of {objects}, not the objects"
+            )
+        rewritten["state"] = {**(state if isinstance(state, dict) else {}), **ours}
     if injection.dependencies:
         context = sent.get("context")
         others = [
             entry
             for entry in (context if isinstance(context, list) else ())
-            if not (isinstance(entry, dict) and entry.get("description") in injection.dependencies)
+            if not (isinstance(entry, dict) and _names_one_of(entry.get("description"), injection.dependencies))
         ]
-        ours = injection.dependencies_of(principal)
+        given = sorted(injection.dependencies_of(principal).items())
         # Text that agno reads as JSON: null, a list and a number arrive as what they are.
-        rewritten["context"] = others + [
-            {"description": name, "value": json.dumps(value)} for name, value in sorted(ours.items())
-        ]
+        rewritten["context"] = others + [{"description": name, "value": json.dumps(value)} for name, value in given]
     return rewritten
+
+
+def _names_one_of(name: object, names: Collection[str]) -> bool:
+    return isinstance(name, str) and name in names
 
 
 def _without(value: Any, names: Collection[str]) -> Any:

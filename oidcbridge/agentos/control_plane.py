@@ -37,7 +37,8 @@ class ControlPlaneVerifier(Verifier):
         if "iss" in claims:
             raise IssuerMismatchError("the control plane names no issuer in its tokens", claim="iss")
         audience = claims.get("aud", self._os_id)
-        if self._os_id not in ((audience,) if isinstance(audience, str) else audience):
+        named = (audience,) if isinstance(audience, str) else audience if isinstance(audience, tuple) else ()
+        if self._os_id not in named:
             raise AudienceMismatchError(f"the token is for another AgentOS than {self._os_id!r}", claim="aud")
         return principal
 

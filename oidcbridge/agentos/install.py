@@ -172,11 +172,17 @@ def _app_with_layer(agent_os: AgentOS, *, isolated: bool) -> tuple[FastAPI, Midd
 
 def _with_exclusions(gate: Gate, entry: Middleware) -> Gate:
     """The gate with AgentOS's public paths beside the user's."""
+    pages = AuthMiddleware._get_default_excluded_routes(cast(AuthMiddleware, None))
     paths = cast(Sequence[str] | None, entry.kwargs.get("excluded_route_paths"))
-    if paths is None:
-        paths = AuthMiddleware._get_default_excluded_routes(cast(AuthMiddleware, None))
-    patterns = [compiled.pattern for compiled in (gate.settings.excluded, compile_exclusions(paths)) if compiled]
-    return Gate(gate.verifier, replace(gate.settings, excluded=re.compile("|".join(patterns)) if patterns else None))
+    paths = pages if paths is None else paths
+    others = compile_exclusions([path for path in paths if path not in pages])
+    patterns = [compiled.pattern for compiled in (gate.settings.excluded, others) if compiled]
+    settings = replace(
+        gate.settings,
+        excluded=re.compile("|".join(patterns)) if patterns else None,
+        docs=gate.settings.docs | frozenset(pages).intersection(paths),  # base_app may have others of these names
+    )
+    return Gate(gate.verifier, settings)
 
 
 def _swap(

@@ -15,7 +15,13 @@ from oidcbridge.agentos.injection import Injection, names_session_id, read_injec
 from oidcbridge.agentos.jwt_arguments import http_arguments, unverified_arguments, verifier_arguments
 from oidcbridge.agentos.jwt_verifier import make_verifier
 from oidcbridge.agentos.layer import AgentOSLayer, Wiring
-from oidcbridge.agentos.neighbours import let_pass, refuse_neighbours, refuse_other_keys_for_mcp, say_that_we_verify
+from oidcbridge.agentos.neighbours import (
+    let_pass,
+    refuse_neighbours,
+    refuse_other_keys_for_mcp,
+    refuse_other_paths,
+    say_that_we_verify,
+)
 from oidcbridge.agentos.own_settings import INERT_KEY
 from oidcbridge.agentos.scopes import Grants
 from oidcbridge.agentos.surface import check_surfaces
@@ -40,6 +46,7 @@ def build_layer(ours: AuthMiddleware, owner: object, said: Mapping[str, Any]) ->
     isolated = bool(said["user_isolation"] or getattr(owner.state, "user_isolation_enabled", False))
     authorizes = said["scope_mappings"] is not None if said["authorization"] is None else bool(said["authorization"])
     refuse_neighbours(owner, type(ours), verifies=said["validate"], authorizes=authorizes)
+    refuse_other_paths(owner, type(ours))
     if said["validate"] is False:
         if authorizes or isolated:
             raise ConfigurationError(

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oidcbridge.agentos.jwt_arguments import AUD, RS256, SCOPES, SESSION_ID, SUB, MoreArguments, sort_arguments
 from oidcbridge.agentos.jwt_layer import build_layer
+from oidcbridge.agentos.neighbours import strips_slashes
 from oidcbridge.agentos.scopes import ScopesFrom
 from oidcbridge.arguments import ClaimNames, Names
 from oidcbridge.asgi.middleware import GateMiddleware
@@ -82,14 +83,18 @@ class JWTMiddleware(AuthMiddleware):
         self._said = sort_arguments(locals(), more)
         self.app = app  # and no more of agno's: it would ask for a key, and read its environment
         self._layer: ASGIApp | None = None
+        self._strips_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         layer = self._layer
         if layer is None:
             layer = self._layer = self._build_or_refuse(scope.get("app"))
+            self._strips_slashes = strips_slashes(scope.get("app"))
         if scope["type"] == "http":  # whatever was decided further out: we decide
             scope.setdefault("state", {}).pop(_AUTH_COMPLETE_ATTR, None)
+            if self._strips_slashes and (stripped := scope["path"].rstrip("/")):
+                scope["path"] = stripped  # scopes, exclusions and bodies go by the path that AgentOS will route
         await layer(scope, receive, send)
 
     def _build_or_refuse(self, owner: object) -> ASGIApp:

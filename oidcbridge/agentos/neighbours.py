@@ -17,8 +17,10 @@ from typing import Any, cast
 from agno.os.config import MCPConfig
 from agno.os.middleware.jwt import AuthMiddleware, jwt_kwargs_have_key_source
 from agno.os.middleware.mcp_routing import MCPRoutingMiddleware
+from agno.os.middleware.trailing_slash import TrailingSlashMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Host, Mount
 
 from oidcbridge.agentos.layer import AgentOSLayer
 from oidcbridge.agentos.own_settings import INERT_KEY
@@ -57,6 +59,35 @@ def refuse_neighbours(app: Starlette, ours: type[AuthMiddleware], *, verifies: b
             )
         if entry.kwargs.get("authorization") and not authorizes:
             raise ConfigurationError("AgentOS says authorization=True: say authorization=True to JWTMiddleware too")
+
+
+def refuse_other_paths(app: Starlette, ours: type[AuthMiddleware]) -> None:
+    """Raises `ConfigurationError` where a request's path is another for us than for the AgentOS that serves it."""
+    config = mcp_config(app)
+    kinds = [entry.cls for entry in app.user_middleware if isinstance(entry.cls, type)]
+    outermost = next((kind for kind in kinds if issubclass(kind, (ours, MCPRoutingMiddleware))), None)
+    if config is not None and config.root_host is not None and issubclass(outermost or object, ours):
+        raise ConfigurationError(
+            'MCPConfig(root_host=…) inside of JWTMiddleware: "/" is public here, and MCP there. Add JWTMiddleware to'
+            " the AgentOS's base_app, or use protect(agent_os, …)"
+        )
+    for route in app.routes:
+        below = route.app if isinstance(route, Mount | Host) else None
+        if (
+            isinstance(below, Starlette)
+            and getattr(below.state, "agent_os_id", None) is not None
+            and not any(layers_of(below))
+        ):
+            raise ConfigurationError(
+                "an AgentOS is mounted below JWTMiddleware, which knows AgentOS's scopes, sessions and sockets by their"
+                " paths: add it to the AgentOS's own app, agent_os.get_app().add_middleware(…), and mount that"
+            )
+
+
+def strips_slashes(app: object) -> bool:
+    """Whether AgentOS takes the slashes off a path's end on ``app``."""
+    kinds: list[object] = [entry.cls for entry in app.user_middleware] if isinstance(app, Starlette) else []
+    return TrailingSlashMiddleware in kinds
 
 
 def mcp_config(app: Starlette) -> MCPConfig | None:

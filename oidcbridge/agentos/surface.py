@@ -55,6 +55,9 @@ SURFACES = (
     Surface(_JWT, "_AUTH_COMPLETE_ATTR", None, "what a layer further out decided decides nothing here"),
     Surface(_JWT, "jwt_kwargs_have_key_source", ("kwargs",), "by which AgentOS sees that a layer verifies"),
     Surface("agno.os.middleware.mcp_routing", "MCPRoutingMiddleware", None, "the paths that lead to MCP"),
+    Surface(
+        "agno.os.middleware.trailing_slash", "TrailingSlashMiddleware", None, "the path that it makes is decided on"
+    ),
 )
 #: Needed only where AgentOS serves MCP, whose package may not be installed.
 _OPTIONAL = frozenset({"agno.os.mcp_auth"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -75,3 +76,23 @@ def test_claims_that_the_token_lacks_are_none(
     assert chat(client, bearer(issuer), threadId=f"none-{len(sent)}", **sent) == 200
     assert {"email": None, "teams": None}.items() <= (probe.last.dependencies or {}).items()
     assert probe.last.session_state["tier"] is None
+
+
+def test_an_object_is_refused_where_agno_would_merge_it_with_an_older_one(tmp_path: Path, issuer: FakeIssuer) -> None:
+    probe = make_os(tmp_path)
+    probe.agent_os.interfaces.append(AGUI(agent=probe.agent_os.agents[0], prefix="/chat"))  # type: ignore[arg-type, index]
+    with serving(secure(probe, issuer, session_state_claims={"org": "org", "org_id": "org.id"})) as client:
+        assert chat(client, bearer(issuer, claims={"org": {"id": "acme", "admin": True}})) == 400
+        assert probe.seen == []
+        assert chat(client, bearer(issuer, claims={"org": "acme"})) == 200
+        assert probe.last.session_state == {"org": "acme", "org_id": None}
+
+
+@pytest.mark.parametrize("context", [[{"description": ["email"], "value": "x"}], [5], "x"])
+def test_an_odd_context_is_no_fault_of_ours(client: TestClient, issuer: FakeIssuer, context: object) -> None:
+    assert chat(client, bearer(issuer), threadId="odd", context=context) in (200, 422)
+
+
+def test_a_body_too_deep_to_be_read_is_refused(client: TestClient, issuer: FakeIssuer) -> None:
+    headers = {**bearer(issuer), "content-type": "application/json"}
+    assert client.post("/chat/agui", content="[" * 100_000, headers=headers).status_code == 400

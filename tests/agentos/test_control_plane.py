@@ -47,6 +47,9 @@ def test_both_are_let_in_on_the_socket(client: TestClient, issuer: FakeIssuer) -
     [
         {"aud": "another-os"},
         {"aud": ["another-os", "agent-api"]},
+        {"aud": None},
+        {"aud": 5},
+        {"aud": {"os1": 1}},
         {"exp": OMIT},
         {"sub": "sa:robot"},
         {"iss": "https://control-plane.test"},
