@@ -20,7 +20,7 @@ from agno.os.middleware.mcp_routing import MCPRoutingMiddleware
 from agno.os.middleware.trailing_slash import TrailingSlashMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Host, Mount
+from starlette.routing import Host, Mount, Router
 
 from oidcbridge.agentos.layer import AgentOSLayer
 from oidcbridge.agentos.own_settings import INERT_KEY
@@ -71,17 +71,23 @@ def refuse_other_paths(app: Starlette, ours: type[AuthMiddleware]) -> None:
             'MCPConfig(root_host=…) inside of JWTMiddleware: "/" is public here, and MCP there. Add JWTMiddleware to'
             " the AgentOS's base_app, or use protect(agent_os, …)"
         )
-    for route in app.routes:
-        below = route.app if isinstance(route, Mount | Host) else None
-        if (
-            isinstance(below, Starlette)
-            and getattr(below.state, "agent_os_id", None) is not None
-            and not any(layers_of(below))
-        ):
+    for below in _apps_below(app):
+        if getattr(below.state, "agent_os_id", None) is not None and not any(layers_of(below)):
             raise ConfigurationError(
                 "an AgentOS is mounted below JWTMiddleware, which knows AgentOS's scopes, sessions and sockets by their"
                 " paths: add it to the AgentOS's own app, agent_os.get_app().add_middleware(…), and mount that"
             )
+
+
+def _apps_below(app: object) -> Iterator[Starlette]:
+    """The apps mounted below ``app``, however deep, also behind a middleware of their own."""
+    for route in getattr(app, "routes", None) or ():
+        below: object = route.app if isinstance(route, Mount | Host) else None
+        while below is not None and not isinstance(below, Starlette | Router):
+            below = getattr(below, "app", None)
+        if isinstance(below, Starlette):
+            yield below
+        yield from _apps_below(below)
 
 
 def strips_slashes(app: object) -> bool:

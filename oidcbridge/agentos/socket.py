@@ -25,6 +25,7 @@ from oidcbridge.core.principal import Principal
 from oidcbridge.errors import (
     CredentialError,
     ExpiredTokenError,
+    MalformedRequestError,
     MalformedTokenError,
     OIDCBridgeError,
     ProviderError,
@@ -74,7 +75,11 @@ class WorkflowSocket:
                 message = await self._receive()
             self._is_open = True  # the first message is the handshake's
             self._asked = None
-            frame = _read(message)
+            try:
+                frame = _read(message)
+            except RecursionError:  # agno, a few frames deeper or less deep, might read what we could not
+                await self._refuse(MalformedRequestError("the frame is nested too deep to be read"))
+                continue
             if frame is None:
                 return message
             if frame.get("action") == "authenticate":

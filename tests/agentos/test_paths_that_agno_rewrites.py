@@ -9,6 +9,9 @@ import pytest
 from agno.os.config import MCPConfig
 from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount, Router
 from starlette.websockets import WebSocketDisconnect
 
 from oidcbridge import ConfigurationError
@@ -63,10 +66,18 @@ def test_on_the_base_app_a_host_whose_root_is_mcp_is_protected(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("arguments", [{"secret_key": SECRET, "authorization": True}, {"validate": False}])
-def test_an_agentos_mounted_below_the_layer_is_refused(tmp_path: Path, arguments: dict[str, Any]) -> None:
+@pytest.mark.parametrize("wrapped", ["plain", "in another app", "in a router", "behind a middleware"])
+def test_an_agentos_mounted_below_the_layer_is_refused(tmp_path: Path, arguments: dict[str, Any], wrapped: str) -> None:
+    inner = make_os(tmp_path).agent_os.get_app()
+    below: dict[str, Any] = {
+        "plain": inner,
+        "in another app": Starlette(routes=[Mount("/deep", inner)]),
+        "in a router": Router([Mount("/deep", inner)]),
+        "behind a middleware": GZipMiddleware(inner),
+    }
     outer = FastAPI()
     outer.add_middleware(JWTMiddleware, **arguments)
-    outer.mount("/os", make_os(tmp_path).agent_os.get_app())
+    outer.mount("/os", below[wrapped])
     with pytest.raises(ConfigurationError, match="mounted below JWTMiddleware"):
         TestClient(outer).get("/os/config", headers=having("openid"))
 

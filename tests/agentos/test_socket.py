@@ -256,3 +256,13 @@ def test_a_frame_without_a_token_ends_nothing(client: TestClient, issuer: FakeIs
             assert until(socket, "auth_error")
         socket.send_json({"action": "ping"})
         assert until(socket, "pong")
+
+
+def test_a_frame_too_deep_to_be_read_is_answered_and_the_socket_goes_on(client: TestClient, issuer: FakeIssuer) -> None:
+    with client.websocket_connect("/workflows/ws") as socket:
+        socket.receive_json()
+        socket.send_text('{"action": "ping", "deep": ' + "[" * 100_000)
+        assert read(socket)["event"] == "auth_error"
+        assert authenticate(socket, bearer(issuer, scope=EVERYTHING)["Authorization"].removeprefix("Bearer "))[
+            "event"
+        ] == ("authenticated")
