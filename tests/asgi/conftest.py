@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from oidcbridge.testing import FakeIssuer
 from tests.asgi.kit import Probe
+from tests.environment import _bare_environment
 
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a developer's shell says of OIDCBRIDGE_* is no part of a test."""
-    for name in [name for name in os.environ if name.startswith("OIDCBRIDGE_")]:
-        monkeypatch.delenv(name)
+__all__ = ["_bare_environment"]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from oidcbridge.testing import FakeIssuer
+from tests.environment import _bare_environment
+
+__all__ = ["_bare_environment"]
 
 if find_spec("fastmcp") is None:
 
@@ -22,13 +24,6 @@ if find_spec("fastmcp") is None:
     def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
         """What pytest makes of a file of tests in this directory."""
         return WithoutFastMCP.from_parent(parent, path=module_path)
-
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a developer's shell says of OIDCBRIDGE_* is no part of a test."""
-    for name in [name for name in os.environ if name.startswith("OIDCBRIDGE_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
