@@ -51,6 +51,6 @@ def _find(
     cases = [Case(error, shape, issuer) for issuer in issuers]
     for row in ROWS:
         for case in cases:
-            if row.applies(case):
+            if row.fits(case):
                 return Advice(row.name, row.text.format_map(case.words())), case.issuer
     return None

@@ -83,3 +83,9 @@ class Row(NamedTuple):
     name: str
     applies: Callable[[Case], bool]
     text: str
+    provider: str | None = None
+    """Whose tokens alone it is about (`Case.provider`); None: anybody's."""
+
+    def fits(self, case: Case) -> bool:
+        """Whether this is the advice for ``case``."""
+        return self.provider in (None, case.provider) and self.applies(case)
