@@ -1,15 +1,20 @@
-"""A real AgentOS with a stub model and SQLite; one issuer for the whole directory. Nothing leaves the process."""
+"""A real AgentOS with a stub model, on SQLite and on PostgreSQL; one issuer for the whole directory. No network."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oidcbridge.testing import FakeIssuer
+from tests.agentos.postgres_server import Postgres, running_postgres
+
+if TYPE_CHECKING:
+    from tests.agentos.databases import Database
 
 _OF_AGNO = ("OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE", "JWT_SECRET_KEY", "AUTHORIZATION_ENABLED")
 
@@ -58,3 +63,21 @@ def frail_issuer() -> Iterator[FakeIssuer]:
     """An issuer of this test's own, to be broken."""
     with FakeIssuer("https://frail-agentos.idp.test", algorithms=("ES256",)).impersonate() as issuer:
         yield issuer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the whole directory, where one is installed."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Database]:
+    """Makes a database, empty at first; what stands on it is tested on SQLite and on PostgreSQL."""
+    from tests.agentos.databases import PostgresDatabase, SqliteDatabase  # which cannot be imported without agno
+
+    if request.param == "sqlite":
+        return lambda: SqliteDatabase(tmp_path_factory.mktemp("sqlite") / "agents.db")
+    server: Postgres = request.getfixturevalue("postgres")
+    return lambda: PostgresDatabase(server, server.create())

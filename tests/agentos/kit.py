@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from agno.agent import Agent
-from agno.db.sqlite import SqliteDb
 from agno.models.base import Model
 from agno.models.message import Message
 from agno.models.response import ModelResponse
@@ -26,6 +25,7 @@ from httpx2 import Response
 from oidcbridge.agentos import protect
 from oidcbridge.arguments import MiddlewareArguments
 from oidcbridge.testing import FakeIssuer, auth_header
+from tests.agentos.databases import Database, SqliteDatabase
 
 EVERYTHING = "agent_os:admin"
 RUNS = "agents:run teams:run workflows:run"
@@ -91,8 +91,17 @@ class Probe:
         return self.seen[-1]
 
 
-def make_os(folder: Path, *, tool: Callable[..., Any] | Function | None = None, **arguments: Any) -> Probe:
-    """An AgentOS with the agents ``a1`` and ``a2``, the team ``t1`` and the workflow ``w1``."""
+def make_os(
+    folder: Path,
+    *,
+    tool: Callable[..., Any] | Function | None = None,
+    database: Database | None = None,
+    **arguments: Any,
+) -> Probe:
+    """An AgentOS with the agents ``a1`` and ``a2``, the team ``t1`` and the workflow ``w1``.
+
+    It stands on ``database``, or on SQLite in ``folder``.
+    """
     seen: list[Seen] = []
 
     def whoami(run_context: RunContext) -> str:
@@ -107,7 +116,7 @@ def make_os(folder: Path, *, tool: Callable[..., Any] | Function | None = None, 
         )
         return f"ok {run_context.user_id}"
 
-    db = SqliteDb(db_file=str(folder / "agents.db"))
+    db = (database or SqliteDatabase(folder / "agents.db")).connect()
 
     def agent(name: str) -> Agent:
         return Agent(id=name, name=name, model=StubModel(), tools=[tool or whoami], db=db, telemetry=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from agno.run import RunContext
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from oidcbridge import ConfigurationError
 from oidcbridge.testing import FakeIssuer
+from tests.agentos.databases import Database
 from tests.agentos.kit import EVERYTHING, Probe, Seen, bearer, make_os, run, secure, serving
 
 CLAIMS = {"email": "ada@example.com", "teams": ["red", "blue"], "tier": "gold", "org": {"id": 7}}
@@ -31,8 +33,8 @@ COMPONENTS = ["/agents/a1", "/teams/t1", "/workflows/w1"]
 
 
 @pytest.fixture(scope="module")
-def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
-    return make_os(tmp_path_factory.mktemp("injection"))
+def probe(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], Database]) -> Probe:
+    return make_os(tmp_path_factory.mktemp("injection"), database=new_database())
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +114,9 @@ def test_a_session_body_that_cannot_be_read_is_refused(client: TestClient, issue
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_what_a_token_no_longer_says_does_not_live_on_in_the_session(
-    tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer, component: str
+    tmp_path: Path, new_database: Callable[[], Database], issuer: FakeIssuer, component: str
 ) -> None:
-    probe = make_os(tmp_path_factory.mktemp("nested"))
+    probe = make_os(tmp_path, database=new_database())
     with serving(secure(probe, issuer, session_state_claims=["org"])) as client:
         for org in ({"id": 7, "is_admin": True}, {"id": 7}):
             assert run(client, component, bearer(issuer, org=org), session_id="nested").status_code == 200
@@ -130,9 +132,9 @@ def test_two_conversations_stay_two_whatever_login_session_the_token_names(
 
 
 def test_the_tokens_session_counts_where_its_claim_is_written(
-    tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer
+    tmp_path: Path, new_database: Callable[[], Database], issuer: FakeIssuer
 ) -> None:
-    probe = make_os(tmp_path_factory.mktemp("session"))
+    probe = make_os(tmp_path, database=new_database())
     with serving(secure(probe, issuer, session_id_claim="chat")) as client:
         for component in COMPONENTS:
             headers = bearer(issuer, chat=f"of-the-token{component}")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from agno.agent import Agent
-from agno.db.sqlite import SqliteDb
 from agno.models.message import Message
 from agno.models.response import ModelResponse
 from agno.os import AgentOS
@@ -20,6 +18,7 @@ from fastapi import FastAPI, Form, HTTPException, Response
 from fastapi.testclient import TestClient
 
 from oidcbridge.agentos import JWTMiddleware, TokenSource
+from tests.agentos.databases import Database
 from tests.agentos.kit import StubModel
 
 JWT_SECRET = "a-string-secret-at-least-256-bits-long"
@@ -63,9 +62,9 @@ def get_user_profile(run_context: RunContext) -> dict[str, Any]:
     }
 
 
-def agent(folder: Path, name: str, tool: Callable[..., Any]) -> Agent:
-    db = SqliteDb(db_file=str(folder / "agents.db"))
-    return Agent(id=name, model=CallsItsTool(tool=tool.__name__), db=db, tools=[tool], telemetry=False)
+def agent(database: Database, name: str, tool: Callable[..., Any]) -> Agent:
+    model = CallsItsTool(tool=tool.__name__)
+    return Agent(id=name, model=model, db=database.connect(), tools=[tool], telemetry=False)
 
 
 def ask(client: TestClient, name: str, **request: Any) -> Any:
@@ -77,19 +76,22 @@ def ask(client: TestClient, name: str, **request: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("source", "validate"),
+    ("new_database", "source", "validate"),
     [
-        ("verification_keys", True),
-        ("verification_keys", False),
-        ("secret_key", True),
-        ("secret_key", False),
-        ("JWT_SECRET_KEY", True),
-        ("JWT_SECRET_KEY", False),
-        ("JWT_VERIFICATION_KEY", True),  # with False AgentOS itself would verify, and the two exclude each other
+        ("postgres", "verification_keys", True),
+        ("postgres", "verification_keys", False),
+        ("sqlite", "verification_keys", True),
+        ("sqlite", "verification_keys", False),
+        ("sqlite", "secret_key", True),
+        ("sqlite", "secret_key", False),
+        ("sqlite", "JWT_SECRET_KEY", True),
+        ("sqlite", "JWT_SECRET_KEY", False),
+        ("sqlite", "JWT_VERIFICATION_KEY", True),  # with False AgentOS would verify, and the two exclude each other
     ],
+    indirect=["new_database"],
 )
 def test_with_authorization_headers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, validate: bool
+    new_database: Callable[[], Database], monkeypatch: pytest.MonkeyPatch, source: str, validate: bool
 ) -> None:
     key_source: dict[str, Any] = {"verification_keys": [JWT_SECRET]} if source == "verification_keys" else {}
     if source == "secret_key":
@@ -98,7 +100,7 @@ def test_with_authorization_headers(
         monkeypatch.setenv(source, JWT_SECRET)
     agent_os = AgentOS(
         description="JWT Protected AgentOS",
-        agents=[agent(tmp_path, "user-agent", get_user_details)],
+        agents=[agent(new_database(), "user-agent", get_user_details)],
         telemetry=False,
     )
     app = agent_os.get_app()
@@ -130,7 +132,7 @@ def test_with_authorization_headers(
 # Cookies
 
 
-def cookie_app(folder: Path) -> FastAPI:
+def cookie_app(database: Database) -> FastAPI:
     app = FastAPI()
 
     @app.get("/set-auth-cookie")
@@ -160,15 +162,15 @@ def cookie_app(folder: Path) -> FastAPI:
     )
     return AgentOS(
         description="JWT Cookie-Based AgentOS",
-        agents=[agent(folder, "profile-agent", get_user_profile)],
+        agents=[agent(database, "profile-agent", get_user_profile)],
         base_app=app,
         telemetry=False,
     ).get_app()
 
 
-def test_with_cookies(tmp_path: Path) -> None:
+def test_with_cookies(new_database: Callable[[], Database]) -> None:
     ours = {"Origin": "https://testserver"}
-    with TestClient(cookie_app(tmp_path), base_url="https://testserver") as client:
+    with TestClient(cookie_app(new_database()), base_url="https://testserver") as client:
         assert ask(client, "profile-agent", headers=ours).status_code == 401
         assert client.get("/set-auth-cookie").status_code == 200
         answer = ask(client, "profile-agent", headers=ours)
@@ -186,7 +188,7 @@ def test_with_cookies(tmp_path: Path) -> None:
 # A FastAPI app of one's own
 
 
-def test_on_a_fastapi_app_of_ones_own(tmp_path: Path) -> None:
+def test_on_a_fastapi_app_of_ones_own(new_database: Callable[[], Database]) -> None:
     app = FastAPI(title="Example Custom App", version="1.0.0")
     app.add_middleware(
         JWTMiddleware,
@@ -203,7 +205,7 @@ def test_on_a_fastapi_app_of_ones_own(tmp_path: Path) -> None:
 
     app = AgentOS(
         description="JWT Protected AgentOS",
-        agents=[agent(tmp_path, "research-agent", get_user_details)],
+        agents=[agent(new_database(), "research-agent", get_user_details)],
         base_app=app,
         telemetry=False,
     ).get_app()

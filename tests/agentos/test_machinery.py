@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from agno.os.interfaces.base import BaseInterface
 from fastapi import APIRouter
 
 from oidcbridge.testing import FakeIssuer
+from tests.agentos.databases import Database
 from tests.agentos.kit import EVERYTHING, bearer, make_os, run, secure, serving
 
 
-def test_a_user_whom_the_directory_has_switched_off_is_out(tmp_path: Path, issuer: FakeIssuer) -> None:
+def test_a_user_whom_the_directory_has_switched_off_is_out(
+    tmp_path: Path, new_database: Callable[[], Database], issuer: FakeIssuer
+) -> None:
+    probe = make_os(tmp_path, database=new_database(), user_directory=True)
     admin = bearer(issuer, "root", EVERYTHING)
     ada = bearer(issuer, "ada", EVERYTHING, email="ada@example.com")
-    with serving(secure(make_os(tmp_path, user_directory=True), issuer)) as client:
+    with serving(secure(probe, issuer)) as client:
         assert client.get("/agents", headers=ada).status_code == 200
         known = client.get("/users", headers=admin)
         assert {user["email"] for user in known.json()["data"] if user["id"] == "ada"} == {"ada@example.com"}

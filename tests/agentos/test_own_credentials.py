@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
 from oidcbridge import TokenSource
 from oidcbridge.testing import FakeIssuer, auth_header
+from tests.agentos.databases import Database
 from tests.agentos.kit import EVERYTHING, Probe, bearer, make_os, run, secure, serving
 
 SCHEDULER = "the-schedulers-own-token"
@@ -22,8 +23,9 @@ NAMED = {"dependencies_claims": ["email"], "session_state_claims": ["tier"], "me
 
 
 @pytest.fixture(scope="module")
-def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
-    return make_os(tmp_path_factory.mktemp("own-credentials"), internal_service_token=SCHEDULER)
+def probe(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], Database]) -> Probe:
+    folder = tmp_path_factory.mktemp("own-credentials")
+    return make_os(folder, database=new_database(), internal_service_token=SCHEDULER)
 
 
 @pytest.fixture(scope="module")
