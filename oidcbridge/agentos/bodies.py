@@ -5,6 +5,8 @@
 ``PATCH /sessions/{id}``
 ``POST …/agui``            ``state`` and ``context`` (which agno makes ``dependencies`` of) get them from the token; one
                            that is an object is refused in ``state``, where agno would merge it with an older one
+``POST …/runs``,            nothing in them: they are read for the session they name, where `stored_state` says so
+``POST …/continue``
 =========================  ==========================================================================================
 """
 
@@ -15,9 +17,11 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+from agno.os import AgentOS
 from starlette.types import Message, Receive, Scope
 
 from oidcbridge.agentos.injection import Injection
+from oidcbridge.agentos.stored_state import renew, runs_on_stored_state
 from oidcbridge.asgi.paths import route_path
 from oidcbridge.core.principal import Principal
 from oidcbridge.errors import MalformedRequestError
@@ -29,9 +33,11 @@ _SESSION = re.compile(r"/sessions(?:/[^/]+)?")
 async def guarded(scope: Scope, receive: Receive, injection: Injection, principal: Principal | None) -> Receive:
     """``receive`` with the request's body as it may reach agno.
 
-    Raises `MalformedRequestError` for a body that is no JSON text where one is guarded: what we cannot read we cannot
-    guard.
+    Raises `MalformedRequestError` for a body that is no JSON text, or no form, where one is guarded: what we cannot
+    read we cannot guard.
     """
+    if injection.agent_os is not None and injection.session_state and runs_on_stored_state(scope):
+        return await _renewing(injection.agent_os, scope, receive)
     rewrite = _rewrite_for(scope, injection)
     if rewrite is None:
         return receive
@@ -45,6 +51,14 @@ async def guarded(scope: Scope, receive: Receive, injection: Injection, principa
     if isinstance(sent, dict):
         body = json.dumps(rewrite(sent, injection, principal)).encode()
         _set_length(scope, len(body))
+    return _replay(body, receive)
+
+
+async def _renewing(agent_os: AgentOS, scope: Scope, receive: Receive) -> Receive:
+    body = await _read_body(receive)
+    if body is None:
+        return receive
+    await renew(agent_os, scope, _replay(body, receive))
     return _replay(body, receive)
 
 

@@ -13,6 +13,7 @@ from oidcbridge.asgi.gate import Gate
 from oidcbridge.asgi.state import own_copy
 from oidcbridge.asgi.token_source import read_credential
 from oidcbridge.core.principal import Principal
+from oidcbridge.errors import AccessDeniedError
 from oidcbridge.verifier import Verifier
 
 #: Under which names agno finds what we made of the claims; no claim of a token can stand there.
@@ -42,15 +43,19 @@ class Callers:
     control_gate: Gate | None
     grants: Grants
     injection: Injection
-    pins_session: bool
-    """Whether the token's session is agno's: ``session_id_claim`` was written."""
 
     async def admit(self, scope: MutableMapping[str, Any]) -> Principal:
-        """Verify the connection's credential and fill its state. Raises an `OIDCBridgeError` where it is refused."""
+        """Verify a socket's credential and fill its state. Raises an `OIDCBridgeError` where it is refused.
+
+        agno asks its user directory for requests and for its own socket, and lets everyone through to others.
+        """
         token = self.gate.usual_token(scope)
         if token is None or not self.gate.recognise(scope, token):
             await self.admit_unknown(scope, token)
         principal: Principal = scope["state"]["principal"]
+        directory = getattr(scope["app"].state, "user_store", None)
+        if directory is not None and await directory.ais_disabled(principal.user_id):
+            raise AccessDeniedError("the user is disabled in AgentOS's user directory")
         return principal
 
     async def admit_unknown(self, scope: MutableMapping[str, Any], usual: str | None) -> None:
@@ -69,6 +74,11 @@ class Callers:
         control_plane = self.control_gate.verifier if self.control_gate is not None else None
         return control_plane if control_plane is not None and names_no_issuer(token) else self.verifier
 
+    def session_of(self, principal: Principal) -> str | None:
+        """The token's session where it is agno's: ``session_id_claim`` was written for whoever issued it."""
+        is_pinned = self.verifier.settings.says("session_id_claim", principal.issuer)
+        return principal.session_id if is_pinned else None
+
     def claims_of(self, principal: Principal) -> dict[str, Any]:
         """The claims as agno sees them: ours, and flat what a provider keeps elsewhere (roles, groups, name, email)."""
         claims = own_copy(principal.claims)
@@ -79,7 +89,7 @@ class Callers:
             if text is not None:
                 claims.setdefault(name, text)
         claims[USER_ID] = principal.user_id
-        claims[SESSION_ID] = principal.session_id if self.pins_session else None
+        claims[SESSION_ID] = self.session_of(principal)
         claims[SCOPES] = self.grants.of(principal)
         return claims
 

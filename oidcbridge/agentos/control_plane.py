@@ -6,41 +6,36 @@ for, and each refuses the other's.
 
 from __future__ import annotations
 
-from oidcbridge.core.policy import Clock
-from oidcbridge.core.principal import Principal
+from oidcbridge.core.policy import Clock, TokenRules
 from oidcbridge.core.token import parse_unverified
-from oidcbridge.errors import AudienceMismatchError, ConfigurationError, IssuerMismatchError, MalformedTokenError
+from oidcbridge.errors import ConfigurationError, MalformedTokenError
+from oidcbridge.profiles import Profile
 from oidcbridge.verifier import Verifier
 
+CONTROL_PLANE = Profile(
+    name="agentos_control_plane",
+    rules=TokenRules(
+        audience_required=False,  # it may be left out; where it is there, it names this AgentOS
+        foreign_claims=(*TokenRules().foreign_claims, "iss"),
+        hint=lambda _claims: "; the control plane's tokens name the AgentOS that they are for, AgentOS(id=…)",
+    ),
+)
 
-class ControlPlaneVerifier(Verifier):
+
+def control_plane_verifier(key: str | bytes, os_id: str, clock: Clock) -> Verifier:
     """Verifies what the control plane signs for the AgentOS ``os_id``. Raises `ConfigurationError` for an unfit key."""
-
-    def __init__(self, key: str | bytes, os_id: str, clock: Clock) -> None:
-        if not isinstance(key, str | bytes) or not key:
-            raise ConfigurationError(
-                "control_plane_key is the public key (PEM) that the control plane shows for this AgentOS"
-            )
-        super().__init__(verification_keys=key, algorithms="RS256", scopes_claim="scopes", clock=clock)
-        self._os_id = os_id
-
-    async def verify(self, token: str) -> Principal:
-        """The principal. Raises a `TokenError`."""
-        return self._for_this_os(await super().verify(token))
-
-    def verify_now(self, token: str) -> Principal:
-        """The same at once: nothing is ever fetched."""
-        return self._for_this_os(super().verify_now(token))
-
-    def _for_this_os(self, principal: Principal) -> Principal:
-        claims = principal.claims
-        if "iss" in claims:
-            raise IssuerMismatchError("the control plane names no issuer in its tokens", claim="iss")
-        audience = claims.get("aud", self._os_id)
-        named = (audience,) if isinstance(audience, str) else audience if isinstance(audience, tuple) else ()
-        if self._os_id not in named:
-            raise AudienceMismatchError(f"the token is for another AgentOS than {self._os_id!r}", claim="aud")
-        return principal
+    if not isinstance(key, str | bytes) or not key:
+        raise ConfigurationError(
+            "control_plane_key is the public key (PEM) that the control plane shows for this AgentOS"
+        )
+    return Verifier(
+        verification_keys=key,
+        algorithms="RS256",
+        audience=os_id,
+        provider=CONTROL_PLANE,
+        scopes_claim="scopes",
+        clock=clock,
+    )
 
 
 def names_no_issuer(token: str) -> bool:

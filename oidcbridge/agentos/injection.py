@@ -14,11 +14,13 @@ client created or changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from agno.os import AgentOS
 
 from oidcbridge.arguments import ClaimNames, read_claim_names
 from oidcbridge.core.claims import read_path
@@ -58,6 +60,8 @@ class Injection:
     dependencies: frozenset[str] = frozenset()
     session_state: frozenset[str] = frozenset()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    agent_os: AgentOS | None = None
+    """Whose sessions they are; None where only an app is known, and a run is continued with what its session has."""
 
     def dependencies_of(self, principal: Principal | None) -> dict[str, Any]:
         """The caller's dependencies, for this run to write into."""
@@ -72,13 +76,17 @@ class Injection:
         return {name: _read(principal, path) for name, path in self.metadata.items()}
 
     def write(self, state: MutableMapping[str, Any], principal: Principal | None) -> None:
-        """Set what agno's run routes read from ``request.state`` instead of the form; None there: the form's counts."""
+        """Set what agno's run routes read from ``request.state`` instead of the form; None there: the form's counts.
+
+        Metadata that stands there already is agno's own: its company's tasks call the run routes in process.
+        """
         state["dependencies"] = self.dependencies_of(principal)
         state["session_state"] = self.session_state_of(principal) if self.session_state else None
-        state["metadata"] = self.metadata_of(principal) if self.metadata else None
+        metadata = {**(state.get("metadata") or {}), **self.metadata_of(principal)}
+        state["metadata"] = metadata or None
 
 
-def read_injection(verifier: Verifier, metadata_claims: ClaimNames) -> Injection:
+def read_injection(verifier: Verifier, metadata_claims: ClaimNames, agent_os: AgentOS | None = None) -> Injection:
     """What the verifier's arguments name. Raises `ConfigurationError` for unfit ``metadata_claims``."""
     mappings = [issuer.mapping for issuer in verifier.issuer_settings]
     dependencies = {name for mapping in mappings for name in mapping.dependencies}
@@ -89,16 +97,11 @@ def read_injection(verifier: Verifier, metadata_claims: ClaimNames) -> Injection
         dependencies.update(read_claim_names(said.get("dependencies_claims", ()), "dependencies_claims"))
         session_state.update(read_claim_names(said.get("session_state_claims", ()), "session_state_claims"))
     return Injection(
-        frozenset(dependencies), frozenset(session_state), dict(read_claim_names(metadata_claims, "metadata_claims"))
+        frozenset(dependencies),
+        frozenset(session_state),
+        dict(read_claim_names(metadata_claims, "metadata_claims")),
+        agent_os,
     )
-
-
-def names_session_id(arguments: Mapping[str, Any]) -> bool:
-    """Whether ``session_id_claim`` is written: then a token's session is agno's, and else the client's own are."""
-    issuers = arguments.get("issuers") or ()
-    listed: Iterable[object] = issuers if isinstance(issuers, list | tuple) else (issuers,)
-    said = [arguments.get("session_id_claim"), *(getattr(one, "session_id_claim", None) for one in listed)]
-    return any(claim is not None for claim in said)
 
 
 def _named(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]:

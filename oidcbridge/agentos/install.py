@@ -7,9 +7,8 @@ in place: whatever AgentOS decides by its layer's being there, and by where it s
 from __future__ import annotations
 
 import logging
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Unpack, cast
 
@@ -20,8 +19,8 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from oidcbridge.agentos.callers import Callers
-from oidcbridge.agentos.control_plane import ControlPlaneVerifier
-from oidcbridge.agentos.injection import names_session_id, read_injection
+from oidcbridge.agentos.control_plane import control_plane_verifier
+from oidcbridge.agentos.injection import read_injection
 from oidcbridge.agentos.layer import AgentOSLayer, Wiring
 from oidcbridge.agentos.own_settings import own_config, refuse_doubled, refuse_other_keys
 from oidcbridge.agentos.resource import ProtectedResource
@@ -34,10 +33,8 @@ from oidcbridge.asgi.gate import Gate
 from oidcbridge.asgi.middleware import GATE, build_gate
 from oidcbridge.asgi.paths import compile_exclusions
 from oidcbridge.asgi.responses import OIDCHTTPException, answer_error
-from oidcbridge.environment import VERIFIER_VARIABLES, read_environment
 from oidcbridge.errors import ConfigurationError, OIDCBridgeError
 from oidcbridge.fastapi.openapi import install_openapi
-from oidcbridge.settings import names_a_source
 from oidcbridge.verifier import Verifier
 
 logger = logging.getLogger("oidcbridge.agentos")
@@ -64,7 +61,8 @@ def protect(
     ``metadata_claims``: claims copied into a run's ``metadata``. ``control_plane_key``: the PEM key of AgentOS's hosted
     control plane, whose tokens are accepted too. ``public_url``: where clients find the MCP endpoint (RFC 9728).
     ``swagger_client_id``: the public client that ``/docs`` logs in with. The other arguments are those of
-    `oidcbridge.OIDCMiddleware`; a token's session becomes AgentOS's only where ``session_id_claim`` is written here.
+    `oidcbridge.OIDCMiddleware`; a token's session becomes AgentOS's only where ``session_id_claim`` is written, here or
+    to the ``verifier``.
 
     It makes no network call. Raises `ConfigurationError` on this line for what contradicts itself, and where something
     else would decide beside us: an app made before, another layer, a key that AgentOS was given by itself.
@@ -72,7 +70,7 @@ def protect(
     asked = _Asked(authorization, user_isolation, scopes_from, metadata_claims, control_plane_key, public_url)
     _refuse_unfit(agent_os, asked)
     gate = _gate(verifier, arguments)
-    app, gate = _install(agent_os, gate, asked, pins_session=names_session_id(_said(arguments)))
+    app, gate = _install(agent_os, gate, asked)
     _finish(app, gate, swagger_client_id)
     warn_of_fillable_arguments([*(agent_os.agents or ()), *(agent_os.teams or ()), *(agent_os.workflows or ())])
     return app
@@ -114,17 +112,10 @@ def _verifier_of(gate: Gate) -> Verifier:
     return cast(Verifier, gate.verifier)  # validate=False was refused
 
 
-def _said(arguments: MiddlewareArguments) -> Mapping[str, Any]:
-    """The arguments, and what the environment says beside them where it is read at all."""
-    if names_a_source(arguments):
-        return arguments
-    return {**read_environment(VERIFIER_VARIABLES, os.environ), **arguments}
-
-
-def _install(agent_os: AgentOS, gate: Gate, asked: _Asked, *, pins_session: bool) -> tuple[FastAPI, Gate]:
+def _install(agent_os: AgentOS, gate: Gate, asked: _Asked) -> tuple[FastAPI, Gate]:
     """The app with our layer in it, and the gate as it is now. Mistakes are refused before the AgentOS changes."""
     verifier = _verifier_of(gate)
-    grants, injection = Grants(asked.scopes_from), read_injection(verifier, asked.metadata_claims)
+    grants, injection = Grants(asked.scopes_from), read_injection(verifier, asked.metadata_claims, agent_os)
     control_plane = _control_plane(asked.control_plane_key, agent_os, verifier)
     resource = None if asked.public_url is None else ProtectedResource(agent_os, asked.public_url, verifier)
     app, entry = _app_with_layer(agent_os, isolated=asked.user_isolation)
@@ -135,13 +126,12 @@ def _install(agent_os: AgentOS, gate: Gate, asked: _Asked, *, pins_session: bool
         control_gate=Gate(control_plane, gate.settings) if control_plane is not None else None,
         grants=grants,
         injection=injection,
-        pins_session=pins_session,
     )
     _swap(agent_os, app, entry, callers, resource, authorization=asked.authorization)
     return app, gate
 
 
-def _control_plane(key: str | bytes | None, agent_os: AgentOS, verifier: Verifier) -> ControlPlaneVerifier | None:
+def _control_plane(key: str | bytes | None, agent_os: AgentOS, verifier: Verifier) -> Verifier | None:
     if key is None:
         return None
     if not verifier.issuer_urls and verifier.settings.dynamic is None:
@@ -149,7 +139,7 @@ def _control_plane(key: str | bytes | None, agent_os: AgentOS, verifier: Verifie
             "control_plane_key= beside verification keys without an issuer: no token would tell whose it is; write"
             " issuer_url="
         )
-    return ControlPlaneVerifier(key, str(agent_os.id), verifier.settings.clock)
+    return control_plane_verifier(key, str(agent_os.id), verifier.settings.clock)
 
 
 def _app_with_layer(agent_os: AgentOS, *, isolated: bool) -> tuple[FastAPI, Middleware]:

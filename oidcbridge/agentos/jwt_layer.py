@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from oidcbridge.agentos.callers import Callers
-from oidcbridge.agentos.injection import Injection, names_session_id, read_injection
+from oidcbridge.agentos.injection import Injection, read_injection
 from oidcbridge.agentos.jwt_arguments import http_arguments, unverified_arguments, verifier_arguments
 from oidcbridge.agentos.jwt_verifier import make_verifier
 from oidcbridge.agentos.layer import AgentOSLayer, Wiring
@@ -88,7 +88,6 @@ def _callers(owner: Starlette, said: Mapping[str, Any]) -> Callers:
         control_gate=None,
         grants=Grants(said["scopes_from"]),
         injection=read_injection(verifier, said["metadata_claims"]),
-        pins_session=names_session_id(arguments),
     )
 
 

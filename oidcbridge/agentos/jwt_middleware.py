@@ -36,7 +36,8 @@ class JWTMiddleware(AuthMiddleware):
     The arguments and their defaults are those of agno's, ``secret_key`` of its older pages, and those of
     `oidcbridge.OIDCMiddleware`; ``scopes_from`` and ``metadata_claims`` as for `oidcbridge.agentos.protect`.
     ``issuer`` and ``audience`` are checked where they are given, ``exp`` always. ``user_isolation`` is never weaker
-    than the AgentOS says.
+    than the AgentOS says. With a ready-made ``verifier``, a token's session is the run's only where that was told
+    ``session_id_claim``.
 
     ``validate=False`` is for demonstrations: what a client claims reaches the run, a request without a token passes,
     and WebSockets and MCP are refused.

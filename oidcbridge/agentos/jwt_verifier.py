@@ -3,74 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from oidcbridge.agentos.jwt_arguments import AUD
-from oidcbridge.arguments import VerifierArguments, read_names
+from oidcbridge.arguments import VerifierArguments
 from oidcbridge.core.principal import Principal
-from oidcbridge.errors import (
-    AudienceMismatchError,
-    BadSignatureError,
-    ConfigurationError,
-    IssuerMismatchError,
-    KeyNotFoundError,
-)
+from oidcbridge.errors import BadSignatureError, ConfigurationError, KeyNotFoundError
+from oidcbridge.settings import IssuerSettings, Settings
 from oidcbridge.verifier import Verifier
 
 _KEYS = ("verification_keys", "secret_key")
 
 
 class StaticVerifier(Verifier):
-    """Static keys without an issuer to ask: a JWKS file beside keys, an ``iss`` that is no URL, another claim than aud.
+    """Static keys without an issuer to ask, with an ``iss`` that is no URL or another claim than ``aud``."""
 
-    A token whose key the file does not have is tried with the keys; every other rule holds for both alike.
+    def __init__(self, arguments: Mapping[str, Any], issuer: str | None, audience_claim: str) -> None:
+        self._issuer, self._audience_claim = issuer, audience_claim
+        super().__init__(**cast(VerifierArguments, arguments))
+
+    def _resolve(self, arguments: VerifierArguments) -> Settings:
+        settings = super()._resolve(arguments)
+        return replace(settings, issuers=tuple(map(self._as_told, settings.issuers)))
+
+    def _as_told(self, issuer: IssuerSettings) -> IssuerSettings:
+        rules = replace(issuer.policy.rules, audience_claim=self._audience_claim)
+        return replace(issuer, policy=replace(issuer.policy, issuer=self._issuer, rules=rules))
+
+
+class FileAndKeysVerifier(StaticVerifier):
+    """A JWKS file with keys beside it: a token whose key the file does not have is tried with those.
+
+    Every other rule holds for both alike.
     """
 
     def __init__(self, arguments: Mapping[str, Any], issuer: str | None, audience_claim: str) -> None:
-        rest = dict(arguments)
-        self._issuer, self._audience_claim = issuer, audience_claim
-        self._audiences: frozenset[str] = frozenset()
-        if audience_claim != AUD and "audience" in rest:
-            self._audiences = frozenset(read_names(rest.pop("audience"), "audience", 'audience="agent-api"'))
-        beside = {name: value for name, value in rest.items() if name != "jwks_file"}
-        is_beside = "jwks_file" in rest and any(name in rest for name in _KEYS)
-        if is_beside:
-            rest = {name: value for name, value in rest.items() if name not in _KEYS}
-        super().__init__(**cast(VerifierArguments, rest))
-        self._beside = Verifier(**cast(VerifierArguments, beside)) if is_beside else None
+        of_file = {name: value for name, value in arguments.items() if name not in _KEYS}
+        of_keys = {name: value for name, value in arguments.items() if name != "jwks_file"}
+        super().__init__(of_file, issuer, audience_claim)
+        self._beside = StaticVerifier(of_keys, issuer, audience_claim)
 
     async def verify(self, token: str) -> Principal:
         """The principal. Raises a `TokenError`."""
         try:
-            principal = await super().verify(token)
+            return await super().verify(token)
         except (KeyNotFoundError, BadSignatureError):
-            if self._beside is None:
-                raise
-            principal = await self._beside.verify(token)
-        return self._as_told(principal)
+            return await self._beside.verify(token)
 
     def verify_now(self, token: str) -> Principal:
         """The same at once: nothing is ever fetched."""
         try:
-            principal = super().verify_now(token)
+            return super().verify_now(token)
         except (KeyNotFoundError, BadSignatureError):
-            if self._beside is None:
-                raise
-            principal = self._beside.verify_now(token)
-        return self._as_told(principal)
-
-    def _as_told(self, principal: Principal) -> Principal:
-        claims = principal.claims
-        if self._issuer is not None and claims.get("iss") != self._issuer:
-            raise IssuerMismatchError(f"'iss' is not {self._issuer!r}", claim="iss")
-        if self._audiences:
-            said = claims.get(self._audience_claim)
-            named = (said,) if isinstance(said, str) else said if isinstance(said, tuple) else ()
-            if not any(name in self._audiences for name in named if isinstance(name, str)):
-                raise AudienceMismatchError(
-                    f"{self._audience_claim!r} does not name {sorted(self._audiences)}", claim=self._audience_claim
-                )
-        return principal
+            return self._beside.verify_now(token)
 
 
 def make_verifier(arguments: VerifierArguments, *, issuer: str | None, audience_claim: str) -> Verifier:
@@ -86,6 +72,4 @@ def make_verifier(arguments: VerifierArguments, *, issuer: str | None, audience_
             )
         return Verifier(**arguments)
     is_beside = "jwks_file" in arguments and any(name in arguments for name in _KEYS)
-    if issuer is None and audience_claim == AUD and not is_beside:
-        return Verifier(**arguments)
-    return StaticVerifier(arguments, issuer, audience_claim)
+    return (FileAndKeysVerifier if is_beside else StaticVerifier)(arguments, issuer, str(audience_claim))

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oidcbridge.agentos.bodies import guarded
 from oidcbridge.agentos.callers import SCOPES, SESSION_ID, USER_ID, Callers, ProvenToken, without_ours
-from oidcbridge.agentos.refusals import Denials, as_refusal, readable_by_origin
+from oidcbridge.agentos.refusals import Denials, as_refusal, readable_by_origin, with_challenge
 from oidcbridge.agentos.resource import ProtectedResource
 from oidcbridge.agentos.socket import PATH, WorkflowSocket, cookie_of
 from oidcbridge.agentos.validator import TokenValidator
@@ -153,7 +153,9 @@ class AgentOSLayer(AuthMiddleware):
                 await answer(scope, receive, send)
                 return
             if scope["state"].get("accessible_resource_ids") == set():
-                self._denials.report(403, scope)  # a list of what the caller may see: agno's route refuses an empty one
+                # A list of what the caller may see: agno's route refuses an empty one.
+                self._denials.report(403, scope)
+                send = with_challenge(send, scope["state"]["required_scopes"])
             self._hand_over(scope, principal)
             try:
                 receive = await guarded(scope, receive, self._callers.injection, principal)

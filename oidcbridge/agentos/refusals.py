@@ -32,6 +32,20 @@ def as_refusal(status: int, detail: str, scopes: Sequence[str], vary: str) -> JS
     return JSONResponse({"detail": detail, "error": code, "code": code}, status, headers)
 
 
+def with_challenge(send: Send, scopes: Sequence[str]) -> Send:
+    """``send`` with the challenge of `as_refusal` on a 403 that a route of agno's answers by itself, for ``scopes``."""
+
+    def send_challenge(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start" and message["status"] == 403:
+            headers = list(message.get("headers", ()))
+            if not any(name.lower() == b"www-authenticate" for name, _ in headers):
+                headers.append((b"www-authenticate", challenge(_ERRORS[403], scopes=scopes).encode("ascii")))
+            message = {**message, "headers": headers}
+        return send(message)
+
+    return send_challenge
+
+
 class OriginRule(Protocol):
     """agno's layer, which knows the allowed origins."""
 

@@ -126,9 +126,8 @@ class WorkflowSocket:
 
     def _pinned(self, message: Message, frame: dict[str, Any], principal: Principal) -> Message:
         """The frame with the token's session in it, where ``session_id_claim`` is written."""
-        if not self._callers.pins_session or principal.session_id is None:
-            return message
-        return {**message, "text": json.dumps({**frame, "session_id": principal.session_id})}
+        session_id = self._callers.session_of(principal)
+        return message if session_id is None else {**message, "text": json.dumps({**frame, "session_id": session_id})}
 
     async def _refuse(self, error: OIDCBridgeError) -> None:
         self._callers.gate.report(error, self._scope)

@@ -184,9 +184,9 @@ def _around_client(path: str) -> tuple[str, str, bool]:
     return before.removesuffix("."), after.removeprefix("."), False
 
 
-def read_audience(claims: Claims) -> tuple[str, ...]:
-    """``aud`` as a tuple: a string or a list of strings (RFC 7519 section 4.1.3), else empty."""
-    value = claims.get("aud")
+def read_audience(claims: Claims, claim: str = "aud") -> tuple[str, ...]:
+    """``aud`` as a tuple: a string or a list of strings (RFC 7519 section 4.1.3), else empty. Or what stands for it."""
+    value = claims.get(claim)
     if isinstance(value, str):
         return (value,)
     if isinstance(value, JSON_ARRAY) and _STRINGS_ALONE.issuperset(map(type, value)):

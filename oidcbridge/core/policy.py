@@ -45,6 +45,8 @@ class TokenRules:
     """A ``nonce`` in the header refuses the token: it is for Microsoft's own APIs, and nobody else can verify it."""
     audience_required: bool = True
     """False (Cognito): an access token may have no ``aud``, and the client allow-list decides."""
+    audience_claim: str = "aud"
+    """Where a token names whom it is for (RFC 7519 section 4.1.3); elsewhere only where the keys are one's own."""
     client_id_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
     keys_name_issuers: bool = False
     """A key with an ``issuer`` of its own signs for that issuer alone, unless it is a template (Entra)."""

@@ -178,19 +178,20 @@ def _check_client(claims: Mapping[str, Any], policy: Policy) -> None:
 
 
 def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
-    if "aud" not in claims and not policy.rules.audience_required:
+    claim = policy.rules.audience_claim
+    if claim not in claims and not policy.rules.audience_required:
         return
     if policy.audiences is None:
         # An audience that is there binds the token to somebody; where ours has no name, it is not us (RFC 8707).
         if not policy.rules.audience_required:
-            raise AudienceMismatchError("the token names an audience; pass audience= to accept it", claim="aud")
+            raise AudienceMismatchError("the token names an audience; pass audience= to accept it", claim=claim)
         return
-    audience = read_audience(claims)
+    audience = read_audience(claims, claim)
     if policy.audiences.isdisjoint(audience):
         raise AudienceMismatchError(
-            f"aud {_shown(audience)} does not name {sorted(policy.audiences)}; add this API to the token's audience at"
-            f" the provider (Keycloak: an audience mapper){policy.rules.hint(claims) if policy.rules.hint else ''}",
-            claim="aud",
+            f"{claim} {_shown(audience)} does not name {sorted(policy.audiences)}; add this API to the token's audience"
+            f" at the provider (Keycloak: an audience mapper){policy.rules.hint(claims) if policy.rules.hint else ''}",
+            claim=claim,
         )
 
 

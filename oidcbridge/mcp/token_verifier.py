@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 
 from fastmcp.server.auth import TokenVerifier
+from fastmcp.server.dependencies import get_http_request
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from oidcbridge.arguments import Names, read_names
 from oidcbridge.asgi.middleware import build_gate
+from oidcbridge.asgi.token_source import read_credential
 from oidcbridge.core.principal import Principal
 from oidcbridge.core.urls import origin_of
-from oidcbridge.errors import AccessDeniedError, ConfigurationError, TokenError
+from oidcbridge.errors import AccessDeniedError, ConfigurationError, CredentialError, TokenError
 from oidcbridge.mcp.access_token import OIDCAccessToken
 from oidcbridge.mcp.authentication import BearerAuthentication
 from oidcbridge.mcp.protected_resource import protected_resource_route
@@ -32,7 +34,7 @@ class OIDCTokenVerifier(TokenVerifier):
     ``authorization_servers``: the issuers that it names, by default those of ``verifier``.
 
     It needs no `RemoteAuthProvider` around it. Inside that, or inside `MultiAuth`, fastmcp's own layers answer: there
-    an outage of the provider is a 500 or a 401 instead of a 503, and a missing scope a 401.
+    an outage of the provider is a 500 or a 401 instead of a 503, a missing scope a 401, and so are two headers.
     Raises `ConfigurationError`.
     """
 
@@ -75,12 +77,21 @@ class OIDCTokenVerifier(TokenVerifier):
         A server with this as its ``auth`` does not come here: see `get_middleware`.
         """
         try:
+            self._refuse_two_headers()
             principal = await self._verifier.verify(token)
             self._require_scopes(principal)
-        except (TokenError, AccessDeniedError) as error:
+        except (CredentialError, TokenError, AccessDeniedError) as error:
             logger.info("refused a token: %s: %s", error.code, error)
             return None
         return self.access_token(principal, token)
+
+    def _refuse_two_headers(self) -> None:
+        """Raises `MalformedRequestError` for a request with two: fastmcp's own layers hand on the first of them."""
+        try:
+            request = get_http_request()
+        except RuntimeError:
+            return  # asked by code that has a token, and no request
+        read_credential(request.scope, self._gate.settings)
 
     def _require_scopes(self, principal: Principal) -> None:
         missing = sorted(set(self.required_scopes).difference(principal.scopes))

@@ -49,6 +49,8 @@ class IssuerSettings:
     """Why it is that profile."""
     document_issuer: str | None = None
     """What its discovery document calls itself, where that is not ``issuer_url`` (Entra's template)."""
+    said: frozenset[str] = frozenset()
+    """The arguments that were written, in the code or the environment; the others have their defaults."""
     with_profile: Callable[[Recognised], IssuerSettings] | None = field(default=None, repr=False, compare=False)
     """These settings with another profile: the issuer's own will be told by its discovery document, and until then
     nothing may be judged by them. None where the profile is decided."""
@@ -149,4 +151,5 @@ def _with_profile(
         arguments.get("browser_url"),
         recognised.why,
         document_issuer,
+        frozenset(arguments),
     )

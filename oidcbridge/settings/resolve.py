@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from oidcbridge.arguments import IssuerArguments, VerifierArguments
@@ -39,6 +40,17 @@ class Settings:
     dynamic: DynamicSettings | None = None
     key_store: KeyStore | None = None
     observer: Observer | None = None
+
+    @cached_property
+    def _by_name(self) -> Mapping[str | None, IssuerSettings]:
+        return {name: issuer for issuer in self.issuers for name in issuer.names}
+
+    def says(self, argument: str, issuer: str | None) -> bool:
+        """Whether ``argument`` was written for ``issuer`` (`Principal.issuer`), be it with its default value."""
+        own = self._by_name.get(issuer) or self._by_name.get(None)
+        if own is not None:
+            return argument in own.said
+        return issuer is not None and self.dynamic is not None and argument in self.dynamic.arguments
 
 
 def resolve(arguments: VerifierArguments, environ: Mapping[str, str] = os.environ) -> Settings:

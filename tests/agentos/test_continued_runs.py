@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from agno.run import RunContext
 from agno.tools import tool
 
 from oidcbridge.testing import FakeIssuer
+from tests.agentos.databases import Database
 from tests.agentos.kit import bearer, make_os, run, secure, serving
 
 EVIL = {
@@ -18,7 +20,9 @@ EVIL = {
 }
 
 
-def test_what_the_client_changes_while_a_run_waits_does_not_reach_its_tool(tmp_path: Path, issuer: FakeIssuer) -> None:
+def test_what_the_client_changes_while_a_run_waits_does_not_reach_its_tool(
+    tmp_path: Path, new_database: Callable[[], Database], issuer: FakeIssuer
+) -> None:
     seen = []
 
     @tool(requires_confirmation=True)
@@ -27,7 +31,7 @@ def test_what_the_client_changes_while_a_run_waits_does_not_reach_its_tool(tmp_p
         seen.append((run_context.dependencies, dict(run_context.session_state or {}), run_context.metadata))
         return "ok"
 
-    probe = make_os(tmp_path, tool=whoami)
+    probe = make_os(tmp_path, tool=whoami, database=new_database())
     named = {"dependencies_claims": ["email"], "session_state_claims": ["tier"], "metadata_claims": ["org"]}
     scope = "agents:run sessions:read sessions:write"
     headers = bearer(issuer, scope=scope, email="ada@example.com", tier="gold", org="acme")

@@ -9,6 +9,9 @@ from fastapi.testclient import TestClient
 
 from oidcbridge import ConfigurationError
 from oidcbridge.agentos import protect
+from oidcbridge.agentos.control_plane import control_plane_verifier
+from oidcbridge.core.policy import Clock
+from oidcbridge.errors import AudienceMismatchError, TokenTypeError
 from oidcbridge.testing import OMIT, FakeIssuer, FakeKey, auth_header
 from tests.agentos.control_plane import PEM, control_plane_token
 from tests.agentos.kit import EVERYTHING, Probe, bearer, make_os, run, secure, serving
@@ -48,7 +51,12 @@ def test_both_are_let_in_on_the_socket(client: TestClient, issuer: FakeIssuer) -
         {"aud": "another-os"},
         {"aud": ["another-os", "agent-api"]},
         {"aud": None},
+        {"aud": []},
+        {"aud": ""},
         {"aud": 5},
+        {"aud": True},
+        {"aud": ["os1", 5]},
+        {"aud": [["os1"]]},
         {"aud": {"os1": 1}},
         {"exp": OMIT},
         {"sub": "sa:robot"},
@@ -60,11 +68,35 @@ def test_a_control_plane_token_that_is_not_for_us_is_refused(
     client: TestClient, issuer: FakeIssuer, claims: dict[str, object]
 ) -> None:
     token = control_plane_token(issuer, claims=claims)
-    assert client.get("/agents", headers=auth_header(token)).status_code == 401
+    for _ in range(2):  # what was refused is not remembered as good
+        assert client.get("/agents", headers=auth_header(token)).status_code == 401
     with client.websocket_connect("/workflows/ws") as socket:
         socket.receive_json()
         socket.send_json({"action": "authenticate", "token": token})
         assert socket.receive_json()["event"] == "auth_error"
+
+
+@pytest.mark.parametrize("audience", ["os1", ["os1"], ["another-os", "os1"], OMIT])
+def test_a_control_plane_token_for_us_or_for_nobody_in_particular_is_let_in(
+    client: TestClient, issuer: FakeIssuer, audience: object
+) -> None:
+    token = control_plane_token(issuer, aud=audience)
+    for _ in range(2):
+        assert client.get("/agents", headers=auth_header(token)).status_code == 200
+    with client.websocket_connect("/workflows/ws") as socket:
+        socket.receive_json()
+        socket.send_json({"action": "authenticate", "token": token})
+        assert socket.receive_json()["event"] == "authenticated"
+
+
+def test_the_verifier_itself_refuses_what_names_an_issuer_or_another_os_and_says_so(issuer: FakeIssuer) -> None:
+    verifier = control_plane_verifier(PEM, "os1", Clock())
+    assert verifier.verify_now(control_plane_token(issuer)).user_id == "operator"
+    for name in (issuer.issuer_url, "https://control-plane.test", "", None):
+        with pytest.raises(TokenTypeError, match="'iss'"):
+            verifier.verify_now(control_plane_token(issuer, iss=name))
+    with pytest.raises(AudienceMismatchError, match=r"'another-os'.* does not name \['os1'\].*AgentOS\(id=…\)"):
+        verifier.verify_now(control_plane_token(issuer, aud="another-os"))
 
 
 def test_a_providers_key_signs_no_control_plane_token(client: TestClient, issuer: FakeIssuer) -> None:

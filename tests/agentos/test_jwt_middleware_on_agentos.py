@@ -82,6 +82,10 @@ def test_without_authorization_every_token_may_and_with_it_its_scopes_say(
         denied = strict.get("/sessions?type=agent", headers=having("agents:run"))
         assert (denied.status_code, denied.json()["code"]) == (403, "insufficient_scope")
         assert strict.get("/sessions?type=agent", headers=having("sessions:read")).status_code == 200
+        empty = strict.get("/agents", headers=having("sessions:read"))
+        challenge = 'Bearer error="insufficient_scope", scope="agents:read"'
+        assert (empty.status_code, empty.headers["www-authenticate"]) == (403, challenge)
+        assert "www-authenticate" not in strict.get("/agents", headers=having("agents:a1:read")).headers
         assert run(strict, "/agents/a1", having("agents:a1:run")).status_code == 200
         assert run(strict, "/agents/a2", having("agents:a1:run")).status_code == 403
         assert strict.get("/sessions?type=agent", headers=having(EVERYTHING)).status_code == 200

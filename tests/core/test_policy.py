@@ -68,6 +68,7 @@ def test_a_provider_without_rules_of_its_own_has_the_general_ones() -> None:
         "id_tokens_only": False,
         "refuses_header_nonce": False,
         "audience_required": True,
+        "audience_claim": "aud",
         "client_id_claims": ("client_id", "azp", "cid", "appid"),
         "keys_name_issuers": False,
         "hint": None,

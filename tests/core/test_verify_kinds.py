@@ -251,6 +251,16 @@ def test_a_cognito_token_may_have_no_audience_and_any_it_has_must_be_ours() -> N
         admitted(nameless, aud=OMIT, client_id="c2", token_use="access")
 
 
+def test_the_audience_may_stand_in_another_claim_and_aud_then_decides_nothing() -> None:
+    elsewhere = policy(rules=TokenRules(audience_claim="for"))
+    for named in ("agent-api", ["account", "agent-api"]):
+        assert admitted(elsewhere, {}, **{"for": named, "aud": "another-api"})
+    for other in (OMIT, None, "", [], 7, True, "account", ["account"], ["agent-api", 5], {"agent-api": True}):
+        with pytest.raises(AudienceMismatchError, match=r"^for .* does not name") as caught:
+            admitted(elsewhere, {}, **{"for": other, "aud": "agent-api"})
+        assert caught.value.claim == "for"
+
+
 def test_a_profile_may_bring_a_mark_of_its_own() -> None:
     marked = TokenRules(marker=KindMarker("kind", frozenset({"access"})), header_types=frozenset({"acme+jwt"}))
     assert admitted(policy(rules=marked), {"typ": "acme+jwt"}, kind="access")

@@ -85,6 +85,14 @@ class Caller:
         """Ask for a session."""
         return self.post("initialize", INITIALIZE, token=token)
 
+    def begin_with(self, headers: list[tuple[str, str]]) -> httpx2.Response:
+        """The same with headers as they are written, also one that stands there twice."""
+        return self.http.post(
+            "/mcp",
+            json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE},
+            headers=[("accept", "application/json, text/event-stream"), *headers],
+        )
+
     def session(self, token: str) -> str:
         """The id of a session that ``token`` has begun."""
         return self.begin(token).headers["mcp-session-id"]

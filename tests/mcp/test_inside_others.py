@@ -50,6 +50,16 @@ def test_inside_another_provider_a_required_scope_is_required_still(
         assert caller.begin(issuer.mint("ada", scope="openid agents:run")).status_code == 200
 
 
+@pytest.mark.parametrize("provider", [remote, several])
+def test_inside_another_provider_a_request_with_two_headers_is_refused(
+    issuer: FakeIssuer, provider: Callable[..., AuthProvider]
+) -> None:
+    ada, bob = (f"Bearer {issuer.mint(sub)}" for sub in ("ada", "bob"))
+    with calling(server(provider(issuer))) as caller:
+        for sent, status in (([ada, bob], 401), ([ada, ada], 401), ([ada, ""], 401), ([ada], 200)):
+            assert caller.begin_with([("authorization", value) for value in sent]).status_code == status
+
+
 def test_who_was_let_in_by_another_verifier_is_no_principal_of_ours(issuer: FakeIssuer) -> None:
     with calling(server(several(issuer))) as caller:
         result = caller.call("machine-key", caller.session("machine-key")).json()["result"]
