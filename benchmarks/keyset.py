@@ -40,7 +40,7 @@ def look_ups(provider: Provider) -> None:
 
     def usable(calls: int) -> None:
         for _ in range(calls):
-            keys.usable()
+            keys.usable(time.time())
 
     def lookup(calls: int) -> None:
         for _ in range(calls):
@@ -97,7 +97,7 @@ def _asking(sets: Sequence[RemoteKeySet]) -> Subject:
 
     def run(calls: int) -> None:
         for keys in islice(following, calls):
-            keys.usable()
+            keys.usable(time.time())
 
     return run
 

@@ -13,8 +13,8 @@ class KeySource(Protocol):
     """What the verifier asks of keys; see `oidcbridge.remote.jwks.RemoteKeySet` for each meaning."""
 
     def mark(self) -> int: ...  # noqa: D102
-    def usable(self) -> KeySet | None: ...  # noqa: D102
-    def for_remembered(self) -> KeySet | None: ...  # noqa: D102
+    def usable(self, now: float) -> KeySet | None: ...  # noqa: D102
+    def for_remembered(self, now: float) -> KeySet | None: ...  # noqa: D102
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet | Flight: ...  # noqa: D102
     def suspect(self, mark: int) -> Flight | None: ...  # noqa: D102
     def deny(self, kid: str) -> None: ...  # noqa: D102
@@ -32,11 +32,11 @@ class FixedKeySet:
         """No fetch ever begins."""
         return 0
 
-    def usable(self) -> KeySet:
+    def usable(self, now: float) -> KeySet:
         """Always the same set."""
         return self._key_set
 
-    def for_remembered(self) -> KeySet:
+    def for_remembered(self, now: float) -> KeySet:
         """The same."""
         return self._key_set
 

@@ -3,6 +3,10 @@
 The cache key is the SHA-256 of the whole token; a shorter or pluggable key is how one user becomes another
 (CVE-2026-35030, CVE-2026-35039). A hit answers exactly as full verification would at that moment, or is no hit.
 Refusals are never remembered.
+
+Many tokens never come again. So of a new one only that it was verified is kept: some 300 bytes, nothing to build beside
+the first answer, and nothing of what it says. Whoever brings it again brings its claims; they are read then, once, and
+what recurs in an issuer's tokens is shared (`oidcbridge.core.alike`).
 """
 
 from __future__ import annotations
@@ -12,19 +16,31 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import NamedTuple
 
+from oidcbridge.core.keys import Key
+from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.principal import Principal
-from oidcbridge.key_sources import KeySource
+from oidcbridge.core.token import MAX_TOKEN_BYTES, parse_unverified
+from oidcbridge.core.verify import VerifiedToken
+from oidcbridge.verification import IssuerAtWork
 
 
 class CachedToken(NamedTuple):
-    """What must still hold for a hit: the times, and the key in the current set of its source."""
+    """What must still hold for a hit: the times, and the key in the current set of its issuer."""
 
-    principal: Principal
-    keys: KeySource
-    fingerprint: str
+    issuer: IssuerAtWork
+    key: Key
     not_before: float
     expires_at: float
     """Both in seconds since the epoch, leeway included."""
+    principal: Principal | None = None
+    """Who it speaks for, once it has come again."""
+
+
+def digest_of(token: str) -> bytes | None:
+    """The cache key of ``token``; None for what is no token for certain."""
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
+        return None
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 class TokenCache:
@@ -41,9 +57,8 @@ class TokenCache:
         self._lock = threading.Lock()
         self.hits = self.misses = self.invalidated = 0
 
-    def get(self, token: str, now: float) -> Principal | None:
+    def get(self, digest: bytes, token: str, now: float) -> Principal | None:
         """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch)."""
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
             cached = self._tokens.get(digest)
             if cached is not None:
@@ -51,17 +66,27 @@ class TokenCache:
         if cached is None:
             self.misses += 1  # not under the lock: a count may be lost to another thread, and no request waits for it
             return None
-        key_set = cached.keys.for_remembered() if cached.not_before <= now < cached.expires_at else None
-        if key_set is None or cached.fingerprint not in key_set.fingerprints:
+        issuer, key, not_before, expires_at, principal = cached
+        key_set = issuer.keys.for_remembered(now) if not_before <= now < expires_at else None
+        if key_set is None or key.fingerprint not in key_set.fingerprints:
             self.misses += 1
             self.invalidated += 1
             return None
         self.hits += 1
-        return cached.principal
+        return principal or self._read(digest, token, cached)
 
-    def put(self, token: str, cached: CachedToken) -> None:
+    def _read(self, digest: bytes, token: str, cached: CachedToken) -> Principal:
+        """The principal of a token that has come again, kept from now on. The bytes are those that were verified."""
+        claims = cached.issuer.alike.freeze(parse_unverified(token).claims)
+        verified = VerifiedToken(claims, float(claims["exp"]), cached.not_before, cached.key)
+        principal = principal_from(verified, cached.issuer.settings.mapping)
+        with self._lock:
+            if digest in self._tokens:  # threads that meet here have read the same
+                self._tokens[digest] = cached._replace(principal=principal)
+        return principal
+
+    def put(self, digest: bytes, cached: CachedToken) -> None:
         """Remember a verified token."""
-        digest = sha256(token.encode()).digest()
         with self._lock:
             self._tokens[digest] = cached
             self._tokens.move_to_end(digest)

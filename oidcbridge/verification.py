@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
-from oidcbridge.core.keeping import Keeping
+from oidcbridge.core.alike import Alike
 from oidcbridge.core.keys import KeySet
 from oidcbridge.core.policy import Clock
 from oidcbridge.core.principal import Principal
@@ -35,7 +35,8 @@ class IssuerAtWork(NamedTuple):
     settings: IssuerSettings
     keys: KeySource
     metadata: RemoteMetadata | None
-    keeping: Keeping
+    alike: Alike
+    """What its remembered tokens have in common."""
 
 
 class Tried(NamedTuple):
@@ -46,10 +47,19 @@ class Tried(NamedTuple):
     error: BadSignatureError | None = None
 
 
+class Begun(NamedTuple):
+    """A token that is well formed, and could not be decided without waiting."""
+
+    unverified: UnverifiedToken
+    digest: bytes | None
+    """What it will be remembered by, if it is."""
+    tried: Tried | None
+
+
 def verify_at_once(token: UnverifiedToken, issuer: IssuerAtWork, now: float) -> VerifiedToken | Tried:
     """Verify ``token`` with the keys at hand, as nearly every request can. Raises a `TokenError`."""
     keys = issuer.keys
-    key_set = keys.usable()
+    key_set = keys.usable(now)
     if key_set is None:
         return Tried(keys.mark())
     try:
@@ -79,7 +89,7 @@ def verification_steps(
             yield Wait(flight, max(0.0, give_up - clock.monotonic()))
         # Also without a flight: the keys may have been renewed between the look-up and now. Only a look: a forged token
         # causes no fetch, and what is in the air is no outage.
-        renewed = keys.usable()
+        renewed = keys.usable(clock.time())
         if renewed is None or renewed is key_set:
             raise
         return verify(token, renewed, policy, now)

@@ -10,7 +10,7 @@ from oidcbridge.arguments import VerifierArguments
 from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.core.principal import Principal
-from oidcbridge.core.token import MAX_TOKEN_BYTES, UnverifiedToken, parse_unverified
+from oidcbridge.core.token import parse_unverified
 from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ProviderError, VerifierClosedError
 from oidcbridge.health import IssuerHealth
@@ -20,8 +20,8 @@ from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
 from oidcbridge.settings import IssuerSettings, Settings, resolve
-from oidcbridge.token_cache import CachedToken, TokenCache
-from oidcbridge.verification import IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
+from oidcbridge.token_cache import CachedToken, TokenCache, digest_of
+from oidcbridge.verification import Begun, IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
 
 
 class Verifier:
@@ -53,16 +53,34 @@ class Verifier:
         Works on asyncio and trio. Raises a `TokenError` for a token that is refused, a `ProviderError` where the
         provider cannot be asked, `VerifierClosedError` after `close`.
         """
-        return self.remembered(token) or await self.verify_anew(token)
+        answer = self.begin(token)
+        return answer if isinstance(answer, Principal) else await self.finish(answer)
 
-    async def verify_anew(self, token: str) -> Principal:
-        """The same without a look at the tokens verified before."""
-        self._refuse_if_closed()
+    def begin(self, token: str) -> Principal | Begun:
+        """The part of `verify` that waits for nothing, and nearly always the whole: else `finish` what has begun.
+
+        Raises as `verify` does.
+        """
+        if self._closed:
+            self._refuse_if_closed()
+        now, tokens, digest = self._clock.time(), self._tokens, None
+        if tokens is not None:
+            digest = digest_of(token)
+            principal = tokens.get(digest, token, now) if digest is not None else None
+            if principal is not None:
+                return principal
         unverified = parse_unverified(token)
-        answer = self._at_once(token, unverified)
-        if isinstance(answer, Principal):
-            return answer
-        steps = self._steps(token, unverified, answer, wait=True)
+        issuer = self._issuers.written_down(unverified)
+        if issuer is None:
+            return Begun(unverified, digest, None)
+        verified = verify_at_once(unverified, issuer, now)
+        if isinstance(verified, Tried):
+            return Begun(unverified, digest, verified)
+        return self._principal(digest, verified, issuer)
+
+    async def finish(self, begun: Begun) -> Principal:
+        """The principal of a token that `begin` could not decide. Waits and raises as `verify` does."""
+        steps = self._steps(begun, wait=True)
         try:
             wait = next(steps)
             while True:
@@ -73,19 +91,15 @@ class Verifier:
             steps.close()  # also where the request is cancelled: it waits no more
 
     def verify_now(self, token: str) -> Principal:
-        """The same for sync code.
+        """The same as `verify` for sync code.
 
         On a thread that runs an event loop it never waits: it answers from the keys at hand, or starts the fetch and
         raises `KeysUnavailableError`.
         """
-        principal = self.remembered(token)
-        if principal is not None:
-            return principal
-        unverified = parse_unverified(token)
-        answer = self._at_once(token, unverified)
+        answer = self.begin(token)
         if isinstance(answer, Principal):
             return answer
-        steps = self._steps(token, unverified, answer, wait=not runs_event_loop())
+        steps = self._steps(answer, wait=not runs_event_loop())
         try:
             wait = next(steps)
             while True:
@@ -104,7 +118,7 @@ class Verifier:
         asked = [(keys, keys.ask()) for keys in self._remote_key_sets()]
         for keys, flight in asked:
             error = await self._outcome(keys, flight)
-            if error is None and keys.usable() is None:
+            if error is None and keys.usable(self._clock.time()) is None:
                 error = keys.last_error  # the last attempt failed a moment ago, and its backoff runs
             if strict and error:
                 raise error.with_traceback(None)
@@ -234,42 +248,32 @@ class Verifier:
         """
         if self._closed:
             self._refuse_if_closed()
-        if self._tokens is None or not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
+        digest = digest_of(token) if self._tokens is not None else None
+        if self._tokens is None or digest is None:
             return None
-        return self._tokens.get(token, self._clock.time())
+        return self._tokens.get(digest, token, self._clock.time())
 
-    def _at_once(self, token: str, unverified: UnverifiedToken) -> Principal | Tried | None:
-        """The usual case, in which nothing has to be waited for; if it is not, what has been tried."""
-        issuer = self._issuers.written_down(unverified)
-        if issuer is None:
-            return None
-        verified = verify_at_once(unverified, issuer, self._clock.time())
-        return verified if isinstance(verified, Tried) else self._principal(token, unverified, verified, issuer)
-
-    def _steps(self, token: str, unverified: UnverifiedToken, tried: Tried | None, *, wait: bool) -> Steps:
-        """The other cases, the same for sync and async callers."""
-        clock = self._clock
+    def _steps(self, begun: Begun, *, wait: bool) -> Steps:
+        """The other cases than `begin`'s, the same for sync and async callers."""
+        clock, unverified = self._clock, begun.unverified
         give_up = clock.monotonic() + self._settings.fetch.request_wait
         issuer = yield from self._issuers.find(unverified, give_up, wait=wait)
         try:
-            verified = tried or verify_at_once(unverified, issuer, clock.time())
+            verified = begun.tried or verify_at_once(unverified, issuer, clock.time())
             if isinstance(verified, Tried):
                 verified = yield from verification_steps(unverified, issuer, verified, clock, give_up, wait=wait)
             self._issuers.confirm(issuer)
         finally:
             self._issuers.leave(issuer)
-        return self._principal(token, unverified, verified, issuer)
+        return self._principal(begun.digest, verified, issuer)
 
-    def _principal(
-        self, token: str, unverified: UnverifiedToken, verified: VerifiedToken, issuer: IssuerAtWork
-    ) -> Principal:
-        """Who a verified token speaks for, remembered from now on."""
+    def _principal(self, digest: bytes | None, verified: VerifiedToken, issuer: IssuerAtWork) -> Principal:
+        """Who a verified token speaks for; the token is remembered from now on."""
         principal = principal_from(verified, issuer.settings.mapping)
-        if self._tokens is not None:
-            kept = issuer.keeping.keep(principal, unverified.payload)
+        if self._tokens is not None and digest is not None:
             leeway = issuer.settings.policy.leeway
             times = (verified.not_before - leeway, verified.expires_at + leeway)
-            self._tokens.put(token, CachedToken(kept, issuer.keys, verified.key.fingerprint, *times))
+            self._tokens.put(digest, CachedToken(issuer, verified.key, *times))
         return principal
 
     def start_anew_in_child(self) -> None:

@@ -26,14 +26,14 @@ FLOORS = {
     "oidcbridge.stores": 3,
     "oidcbridge.claim_notices": 4,  # what is odd about an issuer's claims, in the log
     "oidcbridge.issuer_arguments": 4,  # what is said of one issuer, read for `settings`
-    "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `token_cache` and `verifier`
+    "oidcbridge.key_sources": 4,  # remote or fixed keys by one interface, for `verification`
     "oidcbridge.settings": 5,
     "oidcbridge.health": 5,  # how an issuer's keys stand
     "oidcbridge.metrics": 5,  # what has been done, in numbers
-    "oidcbridge.token_cache": 5,
     "oidcbridge.verification": 6,  # the steps of one verification, without waiting
     "oidcbridge.diagnosis": 6,  # what is wrong and what to change, in words: for `check`, `inspect` and the log
     "oidcbridge.issuers": 7,  # the issuers of one verifier: written down, or let in by a rule
+    "oidcbridge.token_cache": 7,  # what was verified, until its times or its key are gone
     "oidcbridge.verifier": 8,
     "oidcbridge.asgi": 9,
     "oidcbridge.mcp": 10,

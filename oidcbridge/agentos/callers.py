@@ -51,19 +51,19 @@ class Callers:
         """
         token = self.gate.usual_token(scope)
         if token is None or not self.gate.recognise(scope, token):
-            await self.admit_unknown(scope, token)
+            await self.admit_unknown(scope)
         principal: Principal = scope["state"]["principal"]
         directory = getattr(scope["app"].state, "user_store", None)
         if directory is not None and await directory.ais_disabled(principal.user_id):
             raise AccessDeniedError("the user is disabled in AgentOS's user directory")
         return principal
 
-    async def admit_unknown(self, scope: MutableMapping[str, Any], usual: str | None) -> None:
-        """The same for what the gate does not recognise; ``usual`` is its `Gate.usual_token`."""
+    async def admit_unknown(self, scope: MutableMapping[str, Any]) -> None:
+        """The same for what the gate does not recognise."""
         if self.control_gate is not None and self._is_for_control_plane(scope):
             await self.control_gate.admit(scope)
         else:
-            await self.gate.admit_unknown(scope, usual)
+            await self.gate.go_on(scope)
 
     def _is_for_control_plane(self, scope: Mapping[str, Any]) -> bool:
         credential = read_credential(scope, self.gate.settings)

@@ -173,7 +173,7 @@ class AgentOSLayer(AuthMiddleware):
                 scope[_TOKEN] = own
                 return None
             try:
-                await self._callers.admit_unknown(scope, token)
+                await self._callers.admit_unknown(scope)
             except OIDCBridgeError as error:
                 raise _RefusedError(error) from None
         state = scope["state"]

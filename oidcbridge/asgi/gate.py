@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from oidcbridge.asgi.cross_site import check_same_site
 from oidcbridge.asgi.paths import is_excluded
@@ -22,9 +22,23 @@ from oidcbridge.errors import (
     OIDCBridgeError,
     TokenError,
 )
+from oidcbridge.verification import Begun
 from oidcbridge.verifier import Verifier
 
 logger = logging.getLogger("oidcbridge.asgi")
+
+
+class Unfinished(NamedTuple):
+    """A connection that could not be judged without waiting, or carries its credential in another way than usual."""
+
+    token: str
+    begun: Begun | None
+
+    def __repr__(self) -> str:
+        return f"Unfinished(begun={self.begun!r})"
+
+
+NOTHING_DONE = Unfinished("", None)
 
 
 class Gate:
@@ -56,7 +70,7 @@ class Gate:
         return read_usual_token(scope["headers"], self._header) if self._remembers else None
 
     def recognise(self, scope: MutableMapping[str, Any], token: str) -> bool:
-        """Let a token in that was verified before, as nearly every request carries one, and fill its state."""
+        """Let a `usual_token` in that was verified before, and fill the connection's state."""
         principal = self.verifier.remembered(token) if self.verifier is not None else None
         if principal is None:
             return False
@@ -65,20 +79,33 @@ class Gate:
 
     async def admit(self, scope: MutableMapping[str, Any]) -> None:
         """Verify the connection's credential and fill its state. Raises an `OIDCBridgeError` where it is refused."""
-        token = self.usual_token(scope)
-        if token is None or not self.recognise(scope, token):
-            await self.admit_unknown(scope, token)
+        unfinished = self.begin(scope)
+        if unfinished is not None:
+            await self.go_on(scope, unfinished)
 
-    async def admit_unknown(self, scope: MutableMapping[str, Any], usual: str | None) -> None:
-        """The same for a token that `recognise` does not let in, and for a request without a `usual_token`."""
-        if usual is not None and self.verifier is not None:
-            try:  # every character of a compact JWS may stand in a credential: nothing more has to be asked about one
-                principal = await self.verifier.verify_anew(usual)
-            except MalformedTokenError:
-                pass  # and may be no credential either: that is looked into now, and answered differently
-            else:
-                set_principal(scope, principal, usual)
-                return
+    def begin(self, scope: MutableMapping[str, Any]) -> Unfinished | None:
+        """The part of `admit` that waits for nothing. None: that was all, as nearly always; else `go_on` with the rest.
+
+        Raises as `admit` does.
+        """
+        token = self.usual_token(scope)
+        if token is None or self.verifier is None:
+            return NOTHING_DONE
+        try:  # every character of a compact JWS may stand in a credential: nothing more has to be asked about one
+            answer = self.verifier.begin(token)
+        except MalformedTokenError:
+            return NOTHING_DONE  # it may be no credential either: that is looked into then, and answered differently
+        if isinstance(answer, Begun):
+            return Unfinished(token, answer)
+        set_principal(scope, answer, token)
+        return None
+
+    async def go_on(self, scope: MutableMapping[str, Any], unfinished: Unfinished | None = None) -> None:
+        """The rest of `admit`; without ``unfinished``, all of it."""
+        token, begun = unfinished or NOTHING_DONE
+        if begun is not None and self.verifier is not None:
+            set_principal(scope, await self.verifier.finish(begun), token)
+            return
         credential = read_credential(scope, self.settings)
         if credential is None:
             if self.settings.require_authentication and self.settings.validate:

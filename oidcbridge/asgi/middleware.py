@@ -82,9 +82,9 @@ class GateMiddleware:
             send = answering_cors_alone(send, refusal_of(MissingCredentialError("no credential"), gate.vary), scope)
         else:
             try:
-                token = gate.usual_token(scope)
-                if token is None or not gate.recognise(scope, token):  # as `admit`, and no coroutine for a known one
-                    await gate.admit_unknown(scope, token)
+                unfinished = gate.begin(scope)
+                if unfinished is not None:  # as `admit`, without a coroutine where nothing is waited for
+                    await gate.go_on(scope, unfinished)
             except OIDCBridgeError as error:
                 gate.report(error, scope)
                 await send_refusal(refusal_of(error, gate.vary), scope, send)

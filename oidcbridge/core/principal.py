@@ -45,8 +45,8 @@ copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 class Reader(Protocol):
     """Reads what a principal does not know of itself yet."""
 
-    def read_field(self, name: str, unread: Any, principal: Principal) -> object:
-        """The field ``name`` of a principal, from what it has not read yet: in a form that its reader knows."""
+    def read_field(self, name: str, claims: Mapping[str, Any], principal: Principal) -> object:
+        """The field ``name`` of a principal, from the token's claims."""
         ...
 
 
@@ -106,7 +106,7 @@ class Principal:
     def read_by(
         cls,
         known: tuple[tuple[str, Any], ...],
-        unread: Mapping[str, Any] | bytes,
+        unread: Mapping[str, Any],
         user_id: str,
         session_id: str | None,
         expires_at: float,
@@ -124,12 +124,6 @@ class Principal:
         fields["expires_at"] = expires_at
         fields["_unread"] = unread
         return principal
-
-    def read_on(self, reader: Reader, unread: Mapping[str, Any]) -> None:
-        """Let ``reader`` read from now on, from the claims ``unread``, which say the same as before."""
-        fields = self.__dict__
-        fields["_unread"] = unread  # first: a thread between these two lines asks the former reader, which takes both
-        fields["_reader"] = reader
 
     def read_now(self, *names: str) -> None:
         """Read these fields now, if they are not known yet: sooner than one by one, when somebody asks for them."""

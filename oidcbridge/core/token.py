@@ -50,8 +50,6 @@ class UnverifiedToken(NamedTuple):
     claims: Mapping[str, Any]
     signing_input: bytes
     signature: bytes
-    payload: bytes
-    """The claims, as the bytes that were signed."""
 
     def __repr__(self) -> str:
         return f"UnverifiedToken(header={self.header!r})"
@@ -73,13 +71,12 @@ def parse_unverified(token: str) -> UnverifiedToken:
     if not second_dot or "." in signature:
         raise MalformedTokenError(_why_not_three_parts(token.count(".")))
     parse = _parse_header if len(header) <= _CACHEABLE_HEADER_BYTES else _parse_header.__wrapped__
-    jose_header, decoded = parse(header), _decode(payload, "payload")
+    jose_header = parse(header)
     return UnverifiedToken(
         jose_header,
-        _parse_object(decoded, "payload"),
+        _parse_object(_decode(payload, "payload"), "payload"),
         token[: -1 - len(signature)].encode("ascii"),
         _decode(signature, "signature"),
-        decoded,
     )
 
 

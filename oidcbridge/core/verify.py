@@ -40,7 +40,7 @@ from oidcbridge.errors import (
 )
 
 _STRICT_REQUIRED = ("iss", "sub", "client_id", "jti")  # RFC 9068 2.2, beside exp, aud and iat
-_MAX_NUMERIC_DATE = 253402300800.0  # the year 10000, which no calendar here knows any more
+_MAX_NUMERIC_DATE = 253402300800  # the year 10000, which no calendar here knows any more
 
 
 class VerifiedToken(NamedTuple):
@@ -63,20 +63,22 @@ def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, fl
         raise AlgorithmNotAllowedError(_algorithm_message(header.alg, policy))
     if header.typ not in policy.header_types:
         raise TokenTypeError(_header_type_message(header.typ, policy), claim="typ")
-    if policy.issuer is not None and claims.get("iss") != policy.issuer:
+    if claims.get("iss") != policy.issuer and policy.issuer is not None:
         _check_other_issuer(claims, policy)
-    if "exp" not in claims:
-        raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
-    expires_at = _numeric_date(claims, "exp")
+    expires_at = claims.get("exp")
+    if type(expires_at) is not int or not 0 <= expires_at < _MAX_NUMERIC_DATE:
+        expires_at = _expiry(claims)
     if now >= expires_at + leeway:
         raise ExpiredTokenError(f"the token expired {now - expires_at:.0f} s ago", claim="exp")
-    not_before = 0.0
+    not_before, latest = 0, ""
     for name in ("nbf", "iat"):
-        if name in claims:
-            moment = _numeric_date(claims, name)
-            if moment > now + leeway:
-                raise NotYetValidError(f"{name!r} lies {moment - now:.0f} s in the future", claim=name)
-            not_before = max(not_before, moment)
+        moment = claims.get(name, 0)
+        if type(moment) is not int or not 0 <= moment < _MAX_NUMERIC_DATE:
+            moment = _numeric_date(moment, name)
+        if moment > not_before:
+            not_before, latest = moment, name
+    if not_before > now + leeway:
+        raise NotYetValidError(f"{latest!r} lies {not_before - now:.0f} s in the future", claim=latest)
     if type(claims.get("jti", "")) is not str:
         raise MissingClaimError("'jti' is not a string", claim="jti")
     _check_kind(token, policy.rules)
@@ -85,7 +87,7 @@ def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, fl
     _check_audience(claims, policy)
     if policy.token_type is not None:
         _check_rfc9068_claims(claims)
-    return expires_at, not_before
+    return float(expires_at), float(not_before)
 
 
 def verify(token: UnverifiedToken, key_set: KeySet, policy: Policy, now: float) -> VerifiedToken:
@@ -115,9 +117,14 @@ def _header_type_message(typ: str | None, policy: Policy) -> str:
     return f"header typ {_shown(typ)} is not {wanted}"
 
 
-def _numeric_date(claims: Mapping[str, Any], name: str) -> float:
+def _expiry(claims: Mapping[str, Any]) -> float:
+    if "exp" not in claims:
+        raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
+    return _numeric_date(claims["exp"], "exp")
+
+
+def _numeric_date(value: Any, name: str) -> float:
     """A NumericDate is a JSON number (RFC 7519 section 2); strings and booleans are not."""
-    value = claims[name]
     if type(value) not in (int, float) or not 0 <= value < _MAX_NUMERIC_DATE:
         raise MissingClaimError(f"{name!r} is not a point in time", claim=name)
     return float(value)
@@ -178,18 +185,18 @@ def _check_client(claims: Mapping[str, Any], policy: Policy) -> None:
 
 
 def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
-    claim = policy.rules.audience_claim
-    if claim not in claims and not policy.rules.audience_required:
+    audiences, claim, is_required = policy.audiences, policy.rules.audience_claim, policy.rules.audience_required
+    if not is_required and claim not in claims:
         return
-    if policy.audiences is None:
+    if audiences is None:
         # An audience that is there binds the token to somebody; where ours has no name, it is not us (RFC 8707).
-        if not policy.rules.audience_required:
+        if not is_required:
             raise AudienceMismatchError("the token names an audience; pass audience= to accept it", claim=claim)
         return
-    audience = read_audience(claims, claim)
-    if policy.audiences.isdisjoint(audience):
+    named = read_audience(claims, claim)
+    if audiences.isdisjoint(named):
         raise AudienceMismatchError(
-            f"{claim} {_shown(audience)} does not name {sorted(policy.audiences)}; add this API to the token's audience"
+            f"{claim} {_shown(named)} does not name {sorted(audiences)}; add this API to the token's audience"
             f" at the provider (Keycloak: an audience mapper){policy.rules.hint(claims) if policy.rules.hint else ''}",
             claim=claim,
         )

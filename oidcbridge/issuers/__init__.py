@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 
+from oidcbridge.core.alike import Alike
 from oidcbridge.core.freshness import Instant
-from oidcbridge.core.keeping import Keeping
 from oidcbridge.core.token import UnverifiedToken
 from oidcbridge.errors import ConfigurationError, UnknownIssuerError
 from oidcbridge.health import IssuerHealth, health_of
@@ -74,7 +74,7 @@ class Issuers:
         self, issuer: IssuerAtWork, token: UnverifiedToken, give_up: float, *, wait: bool
     ) -> Generator[Wait, bool, IssuerAtWork]:
         settings = yield from decide(issuer, token, self._clock, give_up, wait=wait)
-        ours = issuer._replace(settings=settings, keeping=Keeping(settings.mapping))
+        ours = issuer._replace(settings=settings, alike=Alike())
         decided = self._by_name.setdefault(settings.issuer_url, ours)  # whoever comes first decides for all
         if decided is ours:
             self.fixed[settings.issuer_url] = ours
@@ -121,7 +121,7 @@ class Issuers:
         return tuple(
             metrics_of(issuer.keys, now)
             if isinstance(issuer.keys, RemoteKeySet)
-            else IssuerMetrics(issuer.settings.issuer_url or "", "static", usable_keys=_count(issuer))
+            else IssuerMetrics(issuer.settings.issuer_url or "", "static", usable_keys=_count(issuer, now))
             for issuer in self.at_work()
         )
 
@@ -145,9 +145,9 @@ def _tell_profile(issuer: IssuerSettings) -> None:
 def _health(issuer: IssuerAtWork, now: Instant, *, dynamic: bool) -> IssuerHealth:
     if isinstance(issuer.keys, RemoteKeySet):
         return health_of(issuer.keys, now, dynamic=dynamic)
-    return IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=_count(issuer))
+    return IssuerHealth(issuer.settings.issuer_url or "", "static", usable=True, keys=_count(issuer, now))
 
 
-def _count(issuer: IssuerAtWork) -> int:
-    key_set = issuer.keys.usable()
+def _count(issuer: IssuerAtWork, now: Instant) -> int:
+    key_set = issuer.keys.usable(now.wall)
     return len(key_set.keys) if key_set else 0

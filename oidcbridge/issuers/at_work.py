@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oidcbridge.core.keeping import Keeping
+from oidcbridge.core.alike import Alike
 from oidcbridge.core.key_store import KeyStore
 from oidcbridge.core.policy import Clock, FetchOptions
 from oidcbridge.key_sources import FixedKeySet
@@ -27,7 +27,7 @@ class Workshop(NamedTuple):
     ) -> IssuerAtWork:
         """The issuer with its keys, which nobody has asked for yet."""
         if issuer.keys is not None:  # given by hand: nobody is ever asked
-            return IssuerAtWork(issuer, FixedKeySet(issuer.keys), None, Keeping(issuer.mapping))
+            return IssuerAtWork(issuer, FixedKeySet(issuer.keys), None, Alike())
         assert issuer.issuer_url is not None  # noqa: S101 - settings refuse neither issuer nor keys
         metadata = RemoteMetadata(
             issuer.issuer_url,
@@ -46,4 +46,4 @@ class Workshop(NamedTuple):
             store=self.store,
             observation=self.observation,
         )
-        return IssuerAtWork(issuer, keys, metadata, Keeping(issuer.mapping))
+        return IssuerAtWork(issuer, keys, metadata, Alike())

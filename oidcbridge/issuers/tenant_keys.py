@@ -25,16 +25,16 @@ class TenantKeySet(RemoteKeySet):
     question: Question | None = None
     """What it is being asked now."""
 
-    def usable(self) -> KeySet | None:
+    def usable(self, now: float) -> KeySet | None:
         """As of any key set; None once it has left, so that tokens verified before are verified anew."""
-        return None if self.retired else super().usable()
+        return None if self.retired else super().usable(now)
 
-    def for_remembered(self) -> KeySet | None:
+    def for_remembered(self, now: float) -> KeySet | None:
         """As of any key set; None once it has left, or where it is time to ask the rule again."""
         if self.retired or self._is_doubtful():
             return None
         self.used = self._clock.boottime()
-        return super().for_remembered()
+        return super().for_remembered(now)
 
     def _is_doubtful(self) -> bool:
         if not self.is_asked_about:

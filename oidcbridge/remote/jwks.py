@@ -19,40 +19,35 @@ from oidcbridge.remote.wish import RENEW, Wish
 class RemoteKeySet(Upkeep):
     """The keys of one issuer. Every method may be called from any thread and never blocks on the network."""
 
-    def usable(self) -> KeySet | None:
+    def usable(self, now: float) -> KeySet | None:
         """The current set, where known keys may be used without asking anybody: while it is FRESH.
 
-        Asked for each request; so it is `Instant.age` written out.
+        ``now`` is the wall clock's second. Asked for each request; so it is `Instant.age` written out.
         """
         snapshot, clock = self.snapshot, self._clock
         if snapshot is None:
             return None
-        fetched, soft, monotonic = snapshot.fetched, snapshot.lifetime.soft, clock.monotonic()
-        if (
-            monotonic - fetched.monotonic < soft
-            and clock.boottime() - fetched.boot < soft
-            and clock.time() - fetched.wall < soft
-        ):
-            self._used = monotonic
+        (wall, monotonic, boot), soft = snapshot.fetched, snapshot.lifetime.soft
+        self._used = since_start = clock.monotonic()
+        if now - wall < soft and since_start - monotonic < soft and clock.boottime() - boot < soft:
             return snapshot.key_set
         return None
 
-    def for_remembered(self) -> KeySet | None:
+    def for_remembered(self, now: float) -> KeySet | None:
         """The current set for a token that it has verified before: also while it is old and cannot be renewed.
 
         As for any known key, a refresh begins where one is due.
         """
-        key_set = self.usable()
+        key_set = self.usable(now)
         if key_set is not None:
             return key_set
-        now = Instant.now(self._clock)
+        instant = Instant.now(self._clock)
         with self._lock:
-            snapshot, state = self.snapshot, self.state(now)
+            snapshot, state = self.snapshot, self.state(instant)
             if snapshot is None or state not in (State.STALE, State.DEGRADED):
                 return None
-            self._used = now.monotonic
-            self._fly_unless_cooling(now)
-            return self._serve_stale(snapshot, state, now)
+            self._fly_unless_cooling(instant)
+            return self._serve_stale(snapshot, state, instant)
 
     def lookup(self, kid: str | None, alg: str, iat: object, mark: int, *, wait: bool = True) -> KeySet | Flight:
         """The set to verify with, or the flight to wait for before asking again with the same ``mark``.

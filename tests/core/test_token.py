@@ -34,7 +34,6 @@ def test_a_compact_jws_comes_apart() -> None:
     parsed = parse_unverified(token)
     assert parsed.header == JoseHeader("RS256", "k1", "jwt")
     assert parsed.claims == {"sub": "ada", "aud": ["a", "b"]}
-    assert json.loads(parsed.payload) == parsed.claims
     assert parsed.signature == b"sig"
     assert parsed.signing_input == token.rpartition(".")[0].encode()
 

@@ -151,7 +151,7 @@ class KeySetLife(RuleBasedStateMachine):
     def find(self, kid: str, iat: float, ends: list[str], *, wait: bool) -> KeySet:
         """As `oidcbridge.verification` does it, with fetches that end in time or do not."""
         mark, give_up = self.keys.mark(), self.clock.monotonic() + self.options.request_wait
-        usable = self.keys.usable()
+        usable = self.keys.usable(self.clock.time())
         if usable is not None and usable.candidates(kid, "ES256"):
             return usable
         token: Any = SimpleNamespace(header=SimpleNamespace(kid=kid, alg="ES256"), claims={"iat": iat})
@@ -184,7 +184,7 @@ class KeySetLife(RuleBasedStateMachine):
 
     @invariant()
     def what_can_be_used_is_fresh(self) -> None:
-        if hasattr(self, "keys") and self.keys.usable() is not None:
+        if hasattr(self, "keys") and self.keys.usable(self.clock.time()) is not None:
             assert self.keys.state(Instant.now(self.clock)) is State.FRESH
 
     @invariant()

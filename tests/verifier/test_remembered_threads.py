@@ -10,16 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from itertools import count
 
 import pytest
 
 from oidcbridge import Principal, Verifier
+from oidcbridge.core.alike import Alike
 from oidcbridge.core.keys import parse_key_set
 from oidcbridge.errors import KeysUnavailableError, TokenError
 from oidcbridge.key_sources import FixedKeySet
 from oidcbridge.testing import FakeIssuer, FakeKey
 from oidcbridge.token_cache import CachedToken, TokenCache
+from oidcbridge.verification import IssuerAtWork
 
 SECONDS = 1.5
 USERS = [f"user-{number}" for number in range(40)]
@@ -49,29 +52,35 @@ def at_once(*works: Callable[[threading.Event], None]) -> None:
 
 
 def test_a_small_cache_read_and_written_by_all_gives_each_token_its_own_user_and_stays_small() -> None:
-    key = FakeKey.generate("ES256")
-    keys = parse_key_set(json.dumps({"keys": [key.public_jwk()]}).encode())
-    (fingerprint,) = keys.fingerprints
-    source, cache = FixedKeySet(keys), TokenCache(SIZE)
+    issuer = FakeIssuer(algorithms=("ES256",))
+    keys = parse_key_set(json.dumps({"keys": [issuer.signing_key().public_jwk()]}).encode())
+    source, cache, [key] = FixedKeySet(keys), TokenCache(SIZE), keys.keys
+    (settings,) = issuer.verifier().issuer_settings
+    cached = CachedToken(IssuerAtWork(settings, source, None, Alike()), key, 0.0, 1e12)
+    tokens = {user: issuer.mint(user) for user in USERS}
+
+    def get(user: str) -> Principal | None:
+        return cache.get(sha256(tokens[user].encode()).digest(), tokens[user], 150.0)
+
     found = dict.fromkeys(USERS, 0)
 
     def read_and_write(ended: threading.Event) -> None:
         for number in count():
             user = USERS[number * 7 % len(USERS)]
-            principal = cache.get(user, 150.0)
+            principal = get(user)
             assert principal is None or principal.user_id == user
             found[user] += principal is not None
             if principal is None:
-                cache.put(user, CachedToken(Principal(user_id=user), source, fingerprint, 100.0, 200.0))
+                cache.put(sha256(tokens[user].encode()).digest(), cached)
             if ended.is_set():
                 return
 
     at_once(*[read_and_write] * 6)
-    kept = [user for user in USERS if cache.get(user, 150.0)]
+    kept = [user for user in USERS if get(user)]
     assert 0 < len(kept) <= SIZE
     assert sum(found.values()) > 0
-    source.deny(key.kid)
-    assert [user for user in USERS if cache.get(user, 150.0)] == []
+    source.deny(issuer.signing_key().kid)
+    assert [user for user in USERS if get(user)] == []
 
 
 class Exchange:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
-from oidcbridge import Principal
+from oidcbridge import Principal, Verifier
+from oidcbridge.core.alike import Alike
 from oidcbridge.core.keys import KeySet, parse_key_set
+from oidcbridge.core.token import UnverifiedToken, parse_unverified
 from oidcbridge.errors import ExpiredTokenError, KeyNotFoundError, NotYetValidError, TokenError
 from oidcbridge.key_sources import FixedKeySet
 from oidcbridge.testing import Clock, FakeIssuer, FakeKey
-from oidcbridge.token_cache import CachedToken, TokenCache
+from oidcbridge.token_cache import CachedToken, TokenCache, digest_of
+from oidcbridge.verification import IssuerAtWork
 
 
 @pytest.fixture
@@ -38,6 +42,65 @@ def test_a_remembered_token_gives_the_very_same_principal_and_equals_the_first_o
         assert remembering.verify_now(token).as_dict() == first.as_dict()
         assert forgetting.verify_now(token) is not forgetting.verify_now(token)
         assert forgetting.verify_now(token) == remembering.verify_now(token)
+
+
+@pytest.mark.parametrize("name", ["claims", "dependencies", "groups_complete", "roles", "scopes", "session_id"])
+def test_whatever_is_asked_of_a_remembered_token_first_is_what_it_said(issuer: FakeIssuer, name: str) -> None:
+    with issuer.verifier(dependencies_claims=["level"]) as verifier:
+        token = issuer.mint("ada", scope="a b", claims={"level": 3, "roles": ["x"], "sid": "s1", "deep": {"r": [1]}})
+        first = verifier.verify_now(token)
+        assert getattr(verifier.verify_now(token), name) == getattr(first, name)
+
+
+def test_a_token_is_read_when_it_comes_again_and_only_then(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(token: str) -> UnverifiedToken:
+        read.append(token)
+        return parse_unverified(token)
+
+    monkeypatch.setattr("oidcbridge.token_cache.parse_unverified", counted)
+    with issuer.verifier() as verifier:
+        ada, bob = issuer.mint("ada"), issuer.mint("bob")
+        assert [verifier.verify_now(token).user_id for token in (ada, bob)] == ["ada", "bob"]
+        assert read == []
+        assert [verifier.verify_now(token).user_id for token in (ada, ada, ada)] == ["ada"] * 3
+        assert read == [ada]
+
+
+def test_of_tokens_that_come_once_next_to_nothing_is_kept(issuer: FakeIssuer) -> None:
+    with issuer.verifier() as verifier:
+        tokens = [issuer.mint("ada", claims={"note": "x" * 8000, "number": number}) for number in range(200)]
+        verifier.verify_now(issuer.mint("bob"))
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for token in tokens:
+                verifier.verify_now(token)
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (kept - before) / len(tokens) < 1000, "bytes"
+        assert verifier.verify_now(tokens[0]).claims["note"] == "x" * 8000
+
+
+def test_a_token_pushed_out_while_it_was_read_is_answered_and_does_not_come_back(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with issuer.verifier(token_cache=1) as verifier:
+        ada, bob = issuer.mint("ada"), issuer.mint("bob")
+        verifier.verify_now(ada)
+
+        def pushed_out(token: str) -> UnverifiedToken:
+            monkeypatch.undo()
+            verifier.verify_now(bob)
+            return parse_unverified(token)
+
+        monkeypatch.setattr("oidcbridge.token_cache.parse_unverified", pushed_out)
+        assert verifier.verify_now(ada).user_id == "ada"
+        before = verifier.metrics().token_cache_hits
+        assert verifier.verify_now(bob).user_id == "bob"
+        assert verifier.metrics().token_cache_hits == before + 1
 
 
 def test_no_two_tokens_are_taken_for_each_other(issuer: FakeIssuer) -> None:
@@ -162,37 +225,51 @@ class TestTokenCache:
 
     def remembered(self, keys: KeySet, user: str = "ada") -> CachedToken:
         [key] = keys.keys
-        return CachedToken(Principal(user_id=user), FixedKeySet(keys), key.fingerprint, 100.0, 200.0)
+        (settings,) = Verifier(issuer_url="https://idp.test", audience="agent-api").issuer_settings
+        at_work = IssuerAtWork(settings, FixedKeySet(keys), None, Alike())
+        return CachedToken(at_work, key, 100.0, 200.0, Principal(user_id=user))
+
+    @staticmethod
+    def put(cache: TokenCache, token: str, cached: CachedToken) -> None:
+        digest = digest_of(token)
+        assert digest is not None
+        cache.put(digest, cached)
+
+    @staticmethod
+    def get(cache: TokenCache, token: str, now: float = 150) -> Principal | None:
+        digest = digest_of(token)
+        return None if digest is None else cache.get(digest, token, now)
 
     def test_it_holds_so_many_and_forgets_the_one_least_used(self, keys: KeySet) -> None:
         cache = TokenCache(3)
         for name in ("a", "b", "c"):
-            cache.put(name, self.remembered(keys, name))
-        assert cache.get("a", 150) is not None
-        cache.put("d", self.remembered(keys, "d"))
-        assert [name for name in "abcd" if cache.get(name, 150)] == ["a", "c", "d"]
+            self.put(cache, name, self.remembered(keys, name))
+        assert self.get(cache, "a") is not None
+        self.put(cache, "d", self.remembered(keys, "d"))
+        assert [name for name in "abcd" if self.get(cache, name)] == ["a", "c", "d"]
 
     @pytest.mark.parametrize(("now", "hit"), [(99.999, False), (100, True), (199.999, True), (200, False)])
     def test_it_minds_the_times(self, keys: KeySet, now: float, hit: bool) -> None:
         cache = TokenCache(3)
-        cache.put("a", self.remembered(keys))
-        assert (cache.get("a", now) is not None) is hit
+        self.put(cache, "a", self.remembered(keys))
+        assert (self.get(cache, "a", now) is not None) is hit
 
     def test_text_that_is_no_token_is_no_hit_and_no_crash(self) -> None:
         cache = TokenCache(3)
         for text in ("", "\ud800", "é", "a" * 1_000_000):
-            assert cache.get(text, 150) is None
+            assert self.get(cache, text) is None
+        assert digest_of("a" * 1_000_000) is digest_of(b"a") is None  # type: ignore[arg-type]
 
     def test_a_child_forked_in_the_middle_of_a_change_starts_with_an_empty_one(self, keys: KeySet) -> None:
         cache = TokenCache(3)
-        cache.put("a", self.remembered(keys))
+        self.put(cache, "a", self.remembered(keys))
         cache.start_anew_in_child()
-        assert cache.get("a", 150) is not None
+        assert self.get(cache, "a") is not None
         cache._lock.acquire()  # as a thread of the parent that is not here any more
         cache.start_anew_in_child()
-        assert cache.get("a", 150) is None
-        cache.put("a", self.remembered(keys))
-        assert cache.get("a", 150) is not None
+        assert self.get(cache, "a") is None
+        self.put(cache, "a", self.remembered(keys))
+        assert self.get(cache, "a") is not None
 
 
 def test_many_threads_over_a_small_cache_always_see_the_right_user(issuer: FakeIssuer) -> None:
