@@ -3,8 +3,9 @@
 `JWTMiddleware` stands in for agno's own, beside which `TokenSource` is imported.
 
 ``install`` replaces agno's layer by ours, ``layer`` serves a connection, ``callers`` knows whose token it is,
-``injection`` and ``bodies`` say what a run is given, ``scopes`` what a caller may, ``socket`` and ``validator`` keep
-the WebSocket's protocol, ``refusals`` words the answers, ``surface`` lists what of agno's we stand on.
+``injection``, ``bodies`` and ``stored_state`` say what a run is given, ``scopes`` what a caller may, ``socket`` and
+``validator`` keep the WebSocket's protocol, ``refusals`` words the answers, ``surface`` lists what of agno's we stand
+on.
 """
 
 from __future__ import annotations
