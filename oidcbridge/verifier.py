@@ -244,7 +244,7 @@ class Verifier:
     def remembered(self, token: str) -> Principal | None:
         """The principal of a token that was verified before, if verifying it again would give the same now.
 
-        Never waits; None says nothing about the token. `verify` asks here first.
+        Never waits; None says nothing about the token. It is what `begin` looks at first.
         """
         if self._closed:
             self._refuse_if_closed()

@@ -24,6 +24,7 @@ class Surface(NamedTuple):
 
 
 _JWT, _APP = "agno.os.middleware.jwt", "agno.os.app"
+_A_SESSION = ("self", "session_id", "session_type", "user_id")
 SURFACES = (
     Surface(_JWT, "AuthMiddleware._dispatch", ("self", "request", "call_next"), "decides once the token is verified"),
     Surface(_JWT, "AuthMiddleware._extract_token", ("self", "request"), "gives it the token that was verified"),
@@ -55,6 +56,12 @@ SURFACES = (
     Surface(_JWT, "_AUTH_COMPLETE_ATTR", None, "what a layer further out decided decides nothing here"),
     Surface(_JWT, "jwt_kwargs_have_key_source", ("kwargs",), "by which AgentOS sees that a layer verifies"),
     Surface("agno.os.middleware.mcp_routing", "MCPRoutingMiddleware", None, "the paths that lead to MCP"),
+    Surface(_APP, "AgentOS._seed_user_directory", ("self", "fastapi_app"), "app.state.user_store, the directory"),
+    Surface("agno.os.authz.user_directory", "UserDirectory.ais_disabled", ("self", "id"), "who may open no socket"),
+    Surface("agno.db.base", "BaseDb.get_session", _A_SESSION, "a continued run's stored state"),
+    Surface("agno.db.base", "AsyncBaseDb.get_session", _A_SESSION, "the same"),
+    Surface("agno.db.base", "BaseDb.upsert_session", ("self", "session"), "the same, brought up to date"),
+    Surface("agno.db.base", "AsyncBaseDb.upsert_session", ("self", "session"), "the same, brought up to date"),
     Surface(
         "agno.os.middleware.trailing_slash", "TrailingSlashMiddleware", None, "the path that it makes is decided on"
     ),
