@@ -40,7 +40,12 @@ def digest_of(token: str) -> bytes | None:
     """The cache key of ``token``; None for what is no token for certain."""
     if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
         return None
-    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+    hashed = _NOTHING_HASHED.copy()
+    hashed.update(token.encode("utf-8", "surrogatepass"))
+    return hashed.digest()
+
+
+_NOTHING_HASHED = sha256()  # to make one anew asks OpenSSL for the algorithm each time
 
 
 class TokenCache:
@@ -59,13 +64,13 @@ class TokenCache:
 
     def get(self, digest: bytes, token: str, now: float) -> Principal | None:
         """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch)."""
-        with self._lock:
-            cached = self._tokens.get(digest)
-            if cached is not None:
-                self._tokens.move_to_end(digest)
+        cached = self._tokens.get(digest)
         if cached is None:
             self.misses += 1  # not under the lock: a count may be lost to another thread, and no request waits for it
             return None
+        with self._lock:
+            if digest in self._tokens:  # still
+                self._tokens.move_to_end(digest)
         issuer, key, not_before, expires_at, principal = cached
         key_set = issuer.keys.for_remembered(now) if not_before <= now < expires_at else None
         if key_set is None or key.fingerprint not in key_set.fingerprints:
@@ -86,10 +91,9 @@ class TokenCache:
         return principal
 
     def put(self, digest: bytes, cached: CachedToken) -> None:
-        """Remember a verified token."""
+        """Remember a verified token, which `get` has just looked for."""
         with self._lock:
             self._tokens[digest] = cached
-            self._tokens.move_to_end(digest)
             if len(self._tokens) > self._maxsize:
                 self._tokens.popitem(last=False)
 

@@ -58,12 +58,12 @@ class Begun(NamedTuple):
 
 def verify_at_once(token: UnverifiedToken, issuer: IssuerAtWork, now: float) -> VerifiedToken | Tried:
     """Verify ``token`` with the keys at hand, as nearly every request can. Raises a `TokenError`."""
-    keys = issuer.keys
+    settings, keys, _, _ = issuer
     key_set = keys.usable(now)
     if key_set is None:
         return Tried(keys.mark())
     try:
-        return verify(token, key_set, issuer.settings.policy, now)
+        return verify(token, key_set, settings.policy, now)
     except KeyNotFoundError:
         return Tried(keys.mark())
     except BadSignatureError as error:

@@ -76,7 +76,10 @@ class Verifier:
         verified = verify_at_once(unverified, issuer, now)
         if isinstance(verified, Tried):
             return Begun(unverified, digest, verified)
-        return self._principal(digest, verified, issuer)
+        principal = principal_from(verified, issuer.settings.mapping)
+        if digest is not None:
+            self._remember(digest, verified, issuer)
+        return principal
 
     async def finish(self, begun: Begun) -> Principal:
         """The principal of a token that `begin` could not decide. Waits and raises as `verify` does."""
@@ -265,16 +268,16 @@ class Verifier:
             self._issuers.confirm(issuer)
         finally:
             self._issuers.leave(issuer)
-        return self._principal(begun.digest, verified, issuer)
-
-    def _principal(self, digest: bytes | None, verified: VerifiedToken, issuer: IssuerAtWork) -> Principal:
-        """Who a verified token speaks for; the token is remembered from now on."""
         principal = principal_from(verified, issuer.settings.mapping)
-        if self._tokens is not None and digest is not None:
+        if begun.digest is not None:
+            self._remember(begun.digest, verified, issuer)
+        return principal
+
+    def _remember(self, digest: bytes, verified: VerifiedToken, issuer: IssuerAtWork) -> None:
+        if self._tokens is not None:
             leeway = issuer.settings.policy.leeway
             times = (verified.not_before - leeway, verified.expires_at + leeway)
             self._tokens.put(digest, CachedToken(issuer, verified.key, *times))
-        return principal
 
     def start_anew_in_child(self) -> None:
         """After a fork (`oidcbridge.remote.refresher`)."""

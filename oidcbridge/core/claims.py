@@ -186,9 +186,10 @@ def _around_client(path: str) -> tuple[str, str, bool]:
 
 def read_audience(claims: Claims, claim: str = "aud") -> tuple[str, ...]:
     """``aud`` as a tuple: a string or a list of strings (RFC 7519 section 4.1.3), else empty. Or what stands for it."""
-    value = claims.get(claim)
-    if isinstance(value, str):
+    value: Any = claims.get(claim)
+    kind = type(value)
+    if kind is str:
         return (value,)
-    if isinstance(value, JSON_ARRAY) and _STRINGS_ALONE.issuperset(map(type, value)):
+    if (kind is list or kind is tuple) and _STRINGS_ALONE.issuperset(map(type, value)):
         return tuple(value)
     return ()

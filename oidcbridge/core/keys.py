@@ -7,7 +7,8 @@ since the provider has just published a signing key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 from joserfc.errors import JoseError
@@ -59,10 +60,11 @@ ASYMMETRIC_ALGORITHMS = frozenset(ALGORITHMS) - HMAC_ALGORITHMS
 class Key:
     """One usable key. ``algorithms`` are those it may verify; ``fingerprint`` says which, down to its name.
 
-    ``issuer``: whose tokens it signs, where its entry says that (Entra).
+    ``issuer``: whose tokens it signs, where its entry says that (Entra). ``checks``: what verifies a signature over a
+    message, by ``alg``.
     """
 
-    __slots__ = ("_checks", "algorithms", "fingerprint", "issuer", "kid", "thumbprint")
+    __slots__ = ("algorithms", "checks", "fingerprint", "issuer", "kid", "thumbprint")
 
     def __init__(
         self,
@@ -74,7 +76,9 @@ class Key:
         issuer: str | None = None,
     ) -> None:
         native = material.get_op_key("verify")
-        self._checks = {alg: signature_check(alg, native) for alg in algorithms}
+        self.checks: Mapping[str, Callable[[bytes, bytes], bool]] = {
+            alg: signature_check(alg, native).verifies for alg in algorithms
+        }
         self.kid = kid
         self.algorithms = algorithms
         self.issuer = issuer
@@ -83,11 +87,6 @@ class Key:
 
     def __repr__(self) -> str:
         return f"Key(kid={self.kid!r}, algorithms={sorted(self.algorithms)})"
-
-    def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
-        """Whether ``signature`` over ``message`` is this key's, by ``alg`` (one of ``algorithms``)."""
-        check = self._checks.get(alg)
-        return check is not None and check.verifies(message, signature)
 
 
 class SkippedKey(NamedTuple):
@@ -120,17 +119,18 @@ class KeySet:
     ``any_kid``: the keys have no names of their own (an operator's PEM text), so a token's ``kid`` rules none out.
     """
 
-    __slots__ = ("_by_kid", "any_kid", "fingerprints", "keys", "skipped")
+    __slots__ = ("_fitting", "any_kid", "fingerprints", "keys", "skipped")
 
     def __init__(self, keys: Iterable[Key], skipped: Iterable[SkippedKey] = (), *, any_kid: bool = False) -> None:
         self.any_kid = any_kid
         self.keys = tuple(keys)
         self.skipped = tuple(skipped)
         self.fingerprints = frozenset(key.fingerprint for key in self.keys)
-        by_kid: dict[str | None, tuple[Key, ...]] = {}
+        fitting: dict[tuple[str | None, str], tuple[Key, ...]] = {}
         for key in self.keys:
-            by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
-        self._by_kid = by_kid
+            for kid, alg in product({key.kid, None}, key.algorithms):
+                fitting[kid, alg] = (*fitting.get((kid, alg), ()), key)[:MAX_CANDIDATES]
+        self._fitting = fitting
 
     def __repr__(self) -> str:
         return f"KeySet({list(self.keys)!r})"
@@ -142,10 +142,7 @@ class KeySet:
 
     def candidates(self, kid: str | None, alg: str) -> tuple[Key, ...]:
         """The keys that may have signed: at most four. A ``kid`` never falls back to a key of another name."""
-        named = self.keys if kid is None or self.any_kid else self._by_kid.get(kid, ())
-        if len(named) == 1:  # the usual case, without building a tuple
-            return named if alg in named[0].algorithms else ()
-        return tuple(key for key in named if alg in key.algorithms)[:MAX_CANDIDATES]
+        return self._fitting.get((None if self.any_kid else kid, alg), ())
 
 
 def parse_key_set(data: bytes) -> KeySet:

@@ -49,6 +49,10 @@ class Reader(Protocol):
         """The field ``name`` of a principal, from the token's claims."""
         ...
 
+    def read_for_request(self, fields: dict[str, Any], claims: Mapping[str, Any], principal: Principal) -> None:
+        """Put those ``fields`` in their place that every request is handed: sooner than one by one."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
@@ -105,32 +109,25 @@ class Principal:
     @classmethod
     def read_by(
         cls,
-        known: tuple[tuple[str, Any], ...],
+        reader: Reader,
         unread: Mapping[str, Any],
         user_id: str,
-        session_id: str | None,
         expires_at: float,
     ) -> Self:
-        """A principal of whom this and the fields in ``known`` are known.
-
-        The `Reader`, which is ``known`` as ``_reader``, reads the others from what is ``unread``.
-        """
+        """A principal of whom this is known; ``reader`` reads the other fields from what is ``unread``."""
         principal = cls.__new__(cls)
         fields = principal.__dict__
-        for name, value in known:
-            fields[name] = value
-        fields["user_id"] = user_id
-        fields["session_id"] = session_id
-        fields["expires_at"] = expires_at
+        fields["_reader"] = reader
         fields["_unread"] = unread
+        fields["user_id"] = user_id
+        fields["expires_at"] = expires_at
         return principal
 
-    def read_now(self, *names: str) -> None:
-        """Read these fields now, if they are not known yet: sooner than one by one, when somebody asks for them."""
+    def read_for_request(self) -> None:
+        """Read now what every request is handed, if that has not been read yet."""
         fields = self.__dict__
-        for name in names:
-            if name not in fields:
-                fields[name] = fields["_reader"].read_field(name, fields["_unread"], self)
+        if "session_state" not in fields:
+            fields["_reader"].read_for_request(fields, fields["_unread"], self)
 
     if not TYPE_CHECKING:  # pragma: no branch - a type checker shall still tell which attributes there are
 

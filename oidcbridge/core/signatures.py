@@ -62,8 +62,9 @@ class _RSA(NamedTuple):
     hash: HashAlgorithm
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
+        key, padding, hashed = self
         try:
-            self.key.verify(signature, message, self.padding, self.hash)
+            key.verify(signature, message, padding, hashed)
         except InvalidSignature:
             return False
         return True
@@ -75,12 +76,12 @@ class _ECDSA(NamedTuple):
     width: int
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        width = self.width
+        key, scheme, width = self
         if len(signature) != 2 * width:
             return False
         r, s = int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
         try:
-            self.key.verify(encode_dss_signature(r, s), message, self.scheme)
+            key.verify(encode_dss_signature(r, s), message, scheme)
         except InvalidSignature:  # also where r or s is 0 or beyond the curve's order
             return False
         return True

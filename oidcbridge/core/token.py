@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from oidcbridge.core.strict_json import StrictJSONError, parse_json
@@ -26,11 +26,13 @@ from oidcbridge.errors import MalformedTokenError
 
 MAX_TOKEN_BYTES = 16 * 1024
 MAX_KID_BYTES = 256
-_CACHEABLE_HEADER_BYTES = 1024
+_KEPT_HEADERS, _KEPT_HEADER_BYTES = 256, 1024
 _FORBIDDEN_MEMBERS = ("crit", "b64", "zip", "enc", "epk")
+_DOTS = 2
+# By how many characters stand behind the last full four. One alone carries no byte; of two and of three, the last has
+# zero bits where no byte is left to carry them.
 _PADDING = ("", "", "==", "=")
-# The last character of a canonical segment has zero bits where no byte is left to carry them.
-_CANONICAL_ENDINGS = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
+_CANONICAL_ENDINGS = ("", "", "AQgw", "AEIMQUYcgkosw048")
 
 
 class JoseHeader(NamedTuple):
@@ -55,6 +57,14 @@ class UnverifiedToken(NamedTuple):
         return f"UnverifiedToken(header={self.header!r})"
 
 
+#: By their segment: an issuer signs everything with a handful of them.
+_headers: dict[str, JoseHeader] = {}
+# A named tuple's own constructor is a Python function around this.
+_unverified: Callable[[tuple[JoseHeader, Mapping[str, Any], bytes, bytes]], UnverifiedToken] = partial(
+    tuple.__new__, UnverifiedToken
+)
+
+
 def parse_unverified(token: str) -> UnverifiedToken:
     """Parse one compact JWS.
 
@@ -64,20 +74,18 @@ def parse_unverified(token: str) -> UnverifiedToken:
         raise MalformedTokenError("the token is not a str")
     if len(token) > MAX_TOKEN_BYTES:
         raise MalformedTokenError(f"the token is longer than {MAX_TOKEN_BYTES} bytes")
-    if not token.isascii():
-        raise MalformedTokenError("the token holds characters that no compact JWS has")
-    header, _, rest = token.partition(".")
-    payload, second_dot, signature = rest.partition(".")
-    if not second_dot or "." in signature:
+    parts = token.split(".", _DOTS + 1)
+    if len(parts) != _DOTS + 1:
         raise MalformedTokenError(_why_not_three_parts(token.count(".")))
-    parse = _parse_header if len(header) <= _CACHEABLE_HEADER_BYTES else _parse_header.__wrapped__
-    jose_header = parse(header)
-    return UnverifiedToken(
-        jose_header,
-        _parse_object(_decode(payload, "payload"), "payload"),
-        token[: -1 - len(signature)].encode("ascii"),
-        _decode(signature, "signature"),
-    )
+    if not token.isascii() or "+" in token or "/" in token or "=" in token:
+        raise MalformedTokenError("the token holds characters that no compact JWS has: it is base64url, unpadded")
+    header, payload, signature = parts
+    jose_header = _headers.get(header) or _parse_header(header)
+    try:
+        claims = parse_json(_decode(payload, "payload"))
+    except StrictJSONError as error:
+        raise MalformedTokenError(f"the payload is refused: {error}") from None
+    return _unverified((jose_header, claims, f"{header}.{payload}".encode("ascii"), _decode(signature, "signature")))
 
 
 def _why_not_three_parts(dots: int) -> str:
@@ -89,9 +97,11 @@ def _why_not_three_parts(dots: int) -> str:
     return "the token has not the three parts of a compact JWS; is it an opaque access token?"
 
 
-@lru_cache(maxsize=256)  # an issuer signs everything with a handful of headers
 def _parse_header(segment: str) -> JoseHeader:
-    header = _parse_object(_decode(segment, "header"), "header")
+    try:
+        header = parse_json(_decode(segment, "header"))
+    except StrictJSONError as error:
+        raise MalformedTokenError(f"the header is refused: {error}") from None
     for name in _FORBIDDEN_MEMBERS:
         if name in header:
             raise MalformedTokenError(f"the header member {name!r} is not accepted")
@@ -103,22 +113,18 @@ def _parse_header(segment: str) -> JoseHeader:
     if "typ" in header and not isinstance(typ, str):
         raise MalformedTokenError("the header's 'typ' is not a string")
     media_type = typ.lower().removeprefix("application/") if typ is not None else None
-    return JoseHeader(alg, kid, media_type, "nonce" in header)
-
-
-def _parse_object(decoded: bytes, name: str) -> dict[str, Any]:
-    try:
-        return parse_json(decoded)
-    except StrictJSONError as error:
-        raise MalformedTokenError(f"the {name} is refused: {error}") from None
+    parsed = JoseHeader(alg, kid, media_type, "nonce" in header)
+    if len(segment) <= _KEPT_HEADER_BYTES:
+        if len(_headers) >= _KEPT_HEADERS:  # a stranger's inventions: ours is read anew, once
+            _headers.clear()
+        _headers[segment] = parsed
+    return parsed
 
 
 def _decode(segment: str, name: str) -> bytes:
     tail = len(segment) % 4
-    if tail == 1 or "+" in segment or "/" in segment or "=" in segment:
-        raise MalformedTokenError(f"the {name} is not base64url")
     if tail and segment[-1] not in _CANONICAL_ENDINGS[tail]:
-        raise MalformedTokenError(f"the {name} is not canonical base64url")
+        raise MalformedTokenError(f"the {name} is not {'canonical ' if tail > 1 else ''}base64url")
     try:
         return a2b_base64(segment.replace("-", "+").replace("_", "/") + _PADDING[tail], strict_mode=True)
     except Base64Error:

@@ -20,7 +20,8 @@ In order, the cheap before the dear, each rule with the section it comes from::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from oidcbridge.core.claims import read_audience, read_string
@@ -52,57 +53,56 @@ class VerifiedToken(NamedTuple):
     key: Key
 
 
+# A named tuple's own constructor is a Python function around this.
+_verified: Callable[[tuple[Mapping[str, Any], float, float, Key]], VerifiedToken] = partial(
+    tuple.__new__, VerifiedToken
+)
+
+
 def admit(token: UnverifiedToken, policy: Policy, now: float) -> tuple[float, float]:
     """Refuse what no key could save, before any fetch.
 
     ``now`` is in seconds since the epoch. Returns (expires_at, not_before) in the same unit; the token is still
     unverified. Raises a `TokenError`.
     """
-    header, claims, leeway = token.header, token.claims, policy.leeway
-    if header.alg not in policy.algorithms:
-        raise AlgorithmNotAllowedError(_algorithm_message(header.alg, policy))
-    if header.typ not in policy.header_types:
-        raise TokenTypeError(_header_type_message(header.typ, policy), claim="typ")
+    (alg, _, typ, has_nonce), claims, _, _ = token
+    leeway = policy.leeway
+    if alg not in policy.algorithms:
+        raise AlgorithmNotAllowedError(_algorithm_message(alg, policy))
+    if typ not in policy.header_types:
+        raise TokenTypeError(_header_type_message(typ, policy), claim="typ")
     if claims.get("iss") != policy.issuer and policy.issuer is not None:
         _check_other_issuer(claims, policy)
     expires_at = claims.get("exp")
-    if type(expires_at) is not int or not 0 <= expires_at < _MAX_NUMERIC_DATE:
-        expires_at = _expiry(claims)
-    if now >= expires_at + leeway:
-        raise ExpiredTokenError(f"the token expired {now - expires_at:.0f} s ago", claim="exp")
-    not_before, latest = 0, ""
-    for name in ("nbf", "iat"):
-        moment = claims.get(name, 0)
-        if type(moment) is not int or not 0 <= moment < _MAX_NUMERIC_DATE:
-            moment = _numeric_date(moment, name)
-        if moment > not_before:
-            not_before, latest = moment, name
-    if not_before > now + leeway:
-        raise NotYetValidError(f"{latest!r} lies {not_before - now:.0f} s in the future", claim=latest)
+    if type(expires_at) is not int or not now - leeway < expires_at < _MAX_NUMERIC_DATE:
+        expires_at = _end(claims, now, leeway)
+    not_before = claims.get("iat", 0)
+    if type(not_before) is not int or not 0 <= not_before <= now or "nbf" in claims:
+        not_before = _beginning(claims, now, leeway)
     if type(claims.get("jti", "")) is not str:
         raise MissingClaimError("'jti' is not a string", claim="jti")
-    _check_kind(token, policy.rules)
+    _check_kind(claims, policy.rules, has_nonce)
     if policy.client_ids:
         _check_client(claims, policy)
     _check_audience(claims, policy)
     if policy.token_type is not None:
         _check_rfc9068_claims(claims)
-    return float(expires_at), float(not_before)
+    return float(expires_at), not_before
 
 
 def verify(token: UnverifiedToken, key_set: KeySet, policy: Policy, now: float) -> VerifiedToken:
     """Verify signature and claims. Raises a `TokenError`; complete without `admit`."""
     expires_at, not_before = admit(token, policy, now)
-    header = token.header
-    candidates = key_set.candidates(header.kid, header.alg)
+    (alg, kid, _, _), claims, signing_input, signature = token
+    candidates = key_set.candidates(kid, alg)
     if not candidates:
-        raise KeyNotFoundError(f"no key for kid={header.kid!a} and alg={header.alg}")
+        raise KeyNotFoundError(f"no key for kid={kid!a} and alg={alg}")
     for key in candidates:
-        if key.verifies(header.alg, token.signing_input, token.signature):
+        if key.checks[alg](signing_input, signature):
             if key.issuer is not None:
-                _check_key_issuer(key.issuer, token.claims, policy)
-            return VerifiedToken(token.claims, expires_at, not_before, key)
-    raise BadSignatureError(f"the signature does not verify with the key kid={header.kid!a}")
+                _check_key_issuer(key.issuer, claims, policy)
+            return _verified((claims, expires_at, not_before, key))
+    raise BadSignatureError(f"the signature does not verify with the key kid={kid!a}")
 
 
 def _algorithm_message(alg: str, policy: Policy) -> str:
@@ -117,10 +117,22 @@ def _header_type_message(typ: str | None, policy: Policy) -> str:
     return f"header typ {_shown(typ)} is not {wanted}"
 
 
-def _expiry(claims: Mapping[str, Any]) -> float:
+def _end(claims: Mapping[str, Any], now: float, leeway: float) -> float:
     if "exp" not in claims:
         raise MissingClaimError("the token has no 'exp', so it would never end", claim="exp")
-    return _numeric_date(claims["exp"], "exp")
+    expires_at = _numeric_date(claims["exp"], "exp")
+    if now >= expires_at + leeway:
+        raise ExpiredTokenError(f"the token expired {now - expires_at:.0f} s ago", claim="exp")
+    return expires_at
+
+
+def _beginning(claims: Mapping[str, Any], now: float, leeway: float) -> float:
+    """The later of ``nbf`` and ``iat``; 0 where there is neither."""
+    moments = {name: _numeric_date(claims[name], name) for name in ("nbf", "iat") if name in claims}
+    latest = max(moments, key=moments.__getitem__)
+    if moments[latest] > now + leeway:
+        raise NotYetValidError(f"{latest!r} lies {moments[latest] - now:.0f} s in the future", claim=latest)
+    return moments[latest]
 
 
 def _numeric_date(value: Any, name: str) -> float:
@@ -145,21 +157,19 @@ def _check_key_issuer(issuer: str, claims: Mapping[str, Any], policy: Policy) ->
         raise IssuerMismatchError("the key that signed is another issuer's", claim="iss")
 
 
-def _check_kind(token: UnverifiedToken, rules: TokenRules) -> None:
-    claims = token.claims
+def _check_kind(claims: Mapping[str, Any], rules: TokenRules, has_nonce: bool) -> None:
     if "cnf" in claims:
         raise TokenTypeError("the token is bound to a sender's key (cnf) and came as a plain bearer", claim="cnf")
-    marker = rules.marker
-    if marker is not None:
-        kind = claims.get(marker.claim)
-        if not (isinstance(kind, str) and (kind in marker.access if marker.access is not None else kind)):
-            raise TokenTypeError(f"{marker.claim!r} says {_shown(kind)}, not an access token", claim=marker.claim)
+    if rules.marker is None:
+        _check_kind_by_claims(claims, rules, has_nonce)
         return
-    _check_kind_by_claims(token, rules)
+    name, access = rules.marker
+    kind = claims.get(name)
+    if not (isinstance(kind, str) and (kind if access is None else kind in access)):
+        raise TokenTypeError(f"{name!r} says {_shown(kind)}, not an access token", claim=name)
 
 
-def _check_kind_by_claims(token: UnverifiedToken, rules: TokenRules) -> None:
-    claims = token.claims
+def _check_kind_by_claims(claims: Mapping[str, Any], rules: TokenRules, has_nonce: bool) -> None:
     if rules.id_tokens_only:
         raise TokenTypeError(
             "this provider's tokens cannot be told from ID tokens; to accept those, write accept_id_tokens=True",
@@ -168,7 +178,7 @@ def _check_kind_by_claims(token: UnverifiedToken, rules: TokenRules) -> None:
     for name in rules.foreign_claims:
         if name in claims:
             raise TokenTypeError(f"{name!r} marks an ID or logout token, not an access token", claim=name)
-    if rules.refuses_header_nonce and token.header.has_nonce:
+    if rules.refuses_header_nonce and has_nonce:
         raise TokenTypeError("a nonce in the header marks a token for the provider's own APIs", claim="nonce")
     if rules.signs and not any(claims.keys() >= set(sign) for sign in rules.signs):
         wanted = " or ".join(" with ".join(map(repr, sign)) for sign in rules.signs)
@@ -185,19 +195,18 @@ def _check_client(claims: Mapping[str, Any], policy: Policy) -> None:
 
 
 def _check_audience(claims: Mapping[str, Any], policy: Policy) -> None:
-    audiences, claim, is_required = policy.audiences, policy.rules.audience_claim, policy.rules.audience_required
-    if not is_required and claim not in claims:
-        return
+    audiences, rules = policy.audiences, policy.rules
+    claim = rules.audience_claim
     if audiences is None:
         # An audience that is there binds the token to somebody; where ours has no name, it is not us (RFC 8707).
-        if not is_required:
+        if not rules.audience_required and claim in claims:
             raise AudienceMismatchError("the token names an audience; pass audience= to accept it", claim=claim)
         return
     named = read_audience(claims, claim)
-    if audiences.isdisjoint(named):
+    if audiences.isdisjoint(named) and (rules.audience_required or claim in claims):
         raise AudienceMismatchError(
             f"{claim} {_shown(named)} does not name {sorted(audiences)}; add this API to the token's audience"
-            f" at the provider (Keycloak: an audience mapper){policy.rules.hint(claims) if policy.rules.hint else ''}",
+            f" at the provider (Keycloak: an audience mapper){rules.hint(claims) if rules.hint else ''}",
             claim=claim,
         )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.authentication import UnauthenticatedUser, requires
 from starlette.middleware import Middleware
@@ -160,6 +163,38 @@ def test_the_principal_and_its_claims_cannot_be_changed(issuer: FakeIssuer, prob
     with pytest.raises(TypeError):
         principal.dependencies["profile"]["team"] = {}
     assert claims["profile"]["tags"] == ("a", ("b",))
+
+
+def test_the_claims_are_a_mapping_like_any_other(issuer: FakeIssuer, probe: Probe) -> None:
+    app = guarded(issuer, probe)
+    ask(app, headers=bearer(issuer.mint("ada", claims=NESTED)))
+    claims, principal = probe.state["claims"], probe.state["principal"]
+    assert isinstance(claims, Mapping)
+    assert claims == principal.claims == dict(claims)
+    assert len(claims) == len(principal.claims)
+    assert {**claims}["sub"] == claims.get("sub") == "ada"
+    assert claims.get("admin") is None
+    assert "admin" not in claims
+    assert repr(claims) == repr(principal.claims)
+    for twin in (copy.copy(claims), copy.deepcopy(claims), pickle.loads(pickle.dumps(claims))):
+        assert twin == claims
+
+
+def test_a_route_may_answer_with_its_claims(issuer: FakeIssuer) -> None:
+    app = FastAPI()
+
+    @app.get("/plain", response_model=None)
+    def plain(request: Request) -> Any:
+        return request.state.claims
+
+    @app.get("/within", response_model=None)
+    def within(request: Request) -> Any:
+        return {"claims": request.state.claims}
+
+    app.add_middleware(OIDCMiddleware, verifier=issuer.verifier())
+    client = TestClient(app, headers=auth_header(issuer.mint("ada", claims=NESTED)))
+    assert client.get("/plain").json()["profile"] == NESTED["profile"]
+    assert client.get("/within").json()["claims"]["profile"] == NESTED["profile"]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def unread() -> Principal:
     """A principal as verification makes it: most of it still in the claims."""
     mapping = ClaimMapping(dependencies={"email": "email"})
     claims = {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}
-    return Principal.read_by(mapping.known, claims, "ada", None, 5.0)
+    return Principal.read_by(mapping, claims, "ada", 5.0)
 
 
 READ = Principal(
@@ -123,29 +123,32 @@ def test_what_is_read_late_is_read_once_and_read_only() -> None:
         principal.roles = ("admin",)  # type: ignore[misc]
 
 
-def test_what_is_read_now_is_what_is_read_when_asked_for_and_stays() -> None:
-    for principal in (unread(), READ):
-        before = {name: vars(principal).get(name) for name in ("scopes", "claims")}
-        principal.read_now("claims", "scopes")
-        assert (principal.scopes, principal.claims) == (READ.scopes, READ.claims)
-        principal.read_now("scopes")
-        assert principal.scopes is (before["scopes"] or principal.scopes)
-        with pytest.raises(TypeError):
-            principal.claims["admin"] = True  # type: ignore[index]
+FOR_A_REQUEST = {"scopes", "session_id", "dependencies", "session_state"}
 
 
-def test_what_depends_on_other_fields_can_be_read_now_too() -> None:
+def test_what_is_read_for_a_request_is_what_is_read_when_asked_for_and_stays() -> None:
     principal = unread()
-    principal.read_now("dependencies", "roles")
-    assert {name for name in ("dependencies", "roles", "scopes") if name in vars(principal)} == {
-        "dependencies",
-        "roles",
+    principal.read_for_request()
+    assert vars(principal).keys() >= FOR_A_REQUEST
+    assert {name: getattr(principal, name) for name in FOR_A_REQUEST} == {
+        name: getattr(READ, name) for name in FOR_A_REQUEST
     }
-    assert (principal.dependencies, principal.roles) == (READ.dependencies, READ.roles)
+    before = {name: vars(principal)[name] for name in FOR_A_REQUEST}
+    principal.read_for_request()
+    assert all(vars(principal)[name] is before[name] for name in FOR_A_REQUEST)
+    assert principal.dependencies["email"] == "ada@example.com"
 
 
-def test_a_session_id_is_the_one_that_was_decided_on_when_the_token_was_verified() -> None:
-    assert Principal.read_by(ClaimMapping().known, {"sid": "another"}, "ada", "s1", 5.0).session_id == "s1"
+def test_what_nobody_has_to_read_for_a_request_is_left_unread() -> None:
+    principal = Principal.read_by(ClaimMapping(), {"sub": "ada", "roles": ["x"]}, "ada", 5.0)
+    principal.read_for_request()
+    assert not vars(principal).keys() & {"claims", "roles", "name", "kind"}
+
+
+def test_a_principal_that_somebody_made_has_been_read() -> None:
+    before = dict(vars(READ))
+    READ.read_for_request()
+    assert vars(READ) == before
 
 
 @pytest.mark.parametrize("principal", [unread(), READ], ids=["unread", "read"])

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from oidcbridge.core.token import MAX_KID_BYTES, MAX_TOKEN_BYTES, JoseHeader, UnverifiedToken, parse_unverified
+from oidcbridge.core.token import (
+    MAX_KID_BYTES,
+    MAX_TOKEN_BYTES,
+    JoseHeader,
+    UnverifiedToken,
+    _headers,
+    parse_unverified,
+)
 from oidcbridge.errors import MalformedTokenError
 from oidcbridge.testing.tokens import sign
 
@@ -204,6 +211,22 @@ def test_a_payload_that_is_no_strict_json_object_is_refused(payload: bytes) -> N
 )
 def test_a_header_that_is_no_strict_json_object_is_refused(header: bytes) -> None:
     refused(compact(header), "the header is refused")
+
+
+def test_the_headers_of_strangers_take_little_memory_and_change_nothing() -> None:
+    token = compact({"alg": "RS256", "kid": "ours", "typ": "JWT"})
+    before = parse_unverified(token).header
+    for number in range(1000):
+        assert parse_unverified(compact({"alg": "RS256", "kid": f"k{number}"})).header.kid == f"k{number}"
+    parse_unverified(compact({"alg": "RS256", "pad": "x" * 2000}))
+    assert len(_headers) <= 256
+    assert max(map(len, _headers)) <= 1024
+    assert parse_unverified(token).header == before
+
+
+@pytest.mark.parametrize("header", [b'{"alg":"RS256","crit":[]}', b'{"alg":1}', b"[]"])
+def test_a_header_that_was_refused_is_refused_again(header: bytes) -> None:
+    assert refused(compact(header), "header") == refused(compact(header), "header")
 
 
 @pytest.mark.parametrize("levels", [10_000, 12_000])

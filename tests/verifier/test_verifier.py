@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -92,11 +93,15 @@ def test_a_token_of_16_kib_passes_and_a_longer_one_is_refused_before_it_is_looke
 def test_a_token_that_is_too_long_is_not_even_looked_up(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[int] = []
 
-    def sha256(data: bytes) -> Any:
-        hashed.append(len(data))
-        return hashlib.sha256(data)
+    class Hash:
+        def copy(self) -> Any:
+            return SimpleNamespace(update=self.update, digest=lambda: self.value)
 
-    monkeypatch.setattr("oidcbridge.token_cache.sha256", sha256)
+        def update(self, data: bytes) -> None:
+            hashed.append(len(data))
+            self.value = hashlib.sha256(data).digest()
+
+    monkeypatch.setattr("oidcbridge.token_cache._NOTHING_HASHED", Hash())
     with issuer.verifier() as verifier:
         with pytest.raises(MalformedTokenError, match="16384"):
             verifier.verify_now("x" * 1_000_000)
