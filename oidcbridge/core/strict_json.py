@@ -53,8 +53,9 @@ def parse_json(data: bytes) -> dict[str, Any]:
             _refuse_lone_surrogates(value)
     except StrictJSONError:
         raise
-    # JSONDecodeError and UnicodeEncodeError are ValueErrors; StopIteration says that no value begins here.
-    except (ValueError, RecursionError, StopIteration) as error:
+    except StopIteration:  # the scanner's way to say that no value begins at a place
+        raise StrictJSONError("not JSON in UTF-8 (a value is missing)") from None
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeEncodeError are ValueErrors
         raise StrictJSONError(f"not JSON in UTF-8 ({type(error).__name__})") from None
     if end != len(text) and text[end:].strip(_WHITE_SPACE):
         raise StrictJSONError("not JSON in UTF-8 (more stands behind it)")
