@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oidcbridge.core.keys import Key, parse_key_set
 from oidcbridge.core.mapping import (
@@ -118,6 +120,45 @@ def test_a_subject_that_is_just_the_client_is_a_machine_with_a_name_of_its_own(c
     assert (found.kind, found.user_id, found.client_id) == ("machine", "client:svc", "svc")
     user = principal(sub="ada", **{client: "svc"})
     assert (user.kind, user.user_id, user.client_id) == ("user", "ada", "svc")
+
+
+def test_a_subject_that_is_just_the_client_is_a_machine_wherever_the_client_is_named() -> None:
+    mapping = replace(
+        GENERIC, client_id=("client.id",), is_machine=lambda claims: claims["sub"] == claims["client"]["id"]
+    )
+    assert principal(mapping, sub="svc", client={"id": "svc"}).user_id == "client:svc"
+    assert principal(mapping, sub="ada", client={"id": "svc"}).user_id == "ada"
+
+
+NAMES = st.sampled_from(["ada", "svc", "client:svc", "", "ada@example.com", 5, None, True, ["ada"], {"ada": 1}])
+CLAIM_NAMES = ("sub", "client_id", "azp", "cid", "appid", "uid", "email", "email_verified", "tid")
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        GENERIC,
+        KEYCLOAK,
+        *(replace(GENERIC, user_id=paths) for paths in [("uid", "sub"), ("email",), ("sub", "email"), ("a.b",)]),
+        replace(GENERIC, client_id=()),
+        replace(GENERIC, client_id=("azp",)),
+        replace(GENERIC, tenants=frozenset({"ada"}), tenant=("tid",)),
+        replace(GENERIC, user_id_prefix="acme:"),
+    ],
+)
+@given(claims=st.dictionaries(st.sampled_from(CLAIM_NAMES), NAMES))
+def test_the_short_way_to_a_user_id_says_what_the_long_way_says(mapping: ClaimMapping, claims: dict[str, Any]) -> None:
+    long_way = replace(mapping)
+    object.__setattr__(long_way, "plain_user_id", None)
+
+    def outcome(mapping: ClaimMapping) -> tuple[object, ...]:
+        try:
+            found = principal(mapping, **claims)
+        except ClaimError as error:
+            return type(error), str(error), error.claim
+        return found.user_id, found.kind, found.expires_at
+
+    assert outcome(mapping) == outcome(long_way)
 
 
 @pytest.mark.parametrize("sub", [None, 5, [], {}, {"svc": 1}, ["svc"]])

@@ -20,6 +20,8 @@ ADA = Principal(
     scopes=("agents:run",),
     dependencies=freeze({"email": "ada@example.com"}),
     session_state=freeze({"theme": "dark"}),
+    name="Ada Lovelace",
+    email="lovelace@example.com",
     claims=freeze({"sub": "ada", "address": {"city": "London"}}),
 )
 
@@ -53,7 +55,7 @@ def test_nothing_in_it_can_be_changed() -> None:
 def test_its_repr_says_who_it_is_and_shows_no_claims() -> None:
     assert "user_id='ada'" in repr(ADA)
     assert "agents:run" in repr(ADA)
-    for private in ("ada@example.com", "dark", "London", "expires_at"):
+    for private in ("ada@example.com", "dark", "Lovelace", "lovelace@example.com", "London", "expires_at"):
         assert private not in repr(ADA)
 
 
@@ -83,8 +85,17 @@ def test_as_dict_is_plain_json_that_may_be_written_into() -> None:
 
 def unread() -> Principal:
     """A principal as verification makes it: most of it still in the claims."""
-    mapping = ClaimMapping(dependencies={"email": "email"})
-    claims = {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}
+    mapping = ClaimMapping(
+        session_id=("login",), dependencies={"email": "email", "may": "scopes"}, session_state={"roles": "roles"}
+    )
+    claims = {
+        "sub": "ada",
+        "scope": "a b",
+        "login": "s1",
+        "roles": ["x"],
+        "email": "ada@example.com",
+        "address": {"lines": ["1"]},
+    }
     return Principal.read_by(mapping, claims, "ada", 5.0)
 
 
@@ -93,9 +104,18 @@ READ = Principal(
     scopes=("a", "b"),
     roles=("x",),
     email="ada@example.com",
-    dependencies={"email": "ada@example.com"},
+    session_id="s1",
+    dependencies={"email": "ada@example.com", "may": ("a", "b")},
+    session_state={"roles": ("x",)},
     claims=freeze(
-        {"sub": "ada", "scope": "a b", "roles": ["x"], "email": "ada@example.com", "address": {"lines": ["1"]}}
+        {
+            "sub": "ada",
+            "scope": "a b",
+            "login": "s1",
+            "roles": ["x"],
+            "email": "ada@example.com",
+            "address": {"lines": ["1"]},
+        }
     ),
     expires_at=5.0,
 )
