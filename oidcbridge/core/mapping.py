@@ -79,10 +79,9 @@ class ClaimMapping:
     def __post_init__(self) -> None:
         for name in ("dependencies", "session_state", "issuer_spellings"):  # reachable from every principal
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        first = next(iter(self.user_id), "email")
-        asks_more = self.tenants or self.user_id_prefix or first.endswith("email")
-        has_paths = any("." in path for path in (first, *self.client_id))
-        object.__setattr__(self, "plain_user_id", None if asks_more or has_paths else first)
+        is_plain = not (self.tenants or self.user_id_prefix or any("." in path for path in self.client_id))
+        first = self.user_id[0] if is_plain and self.user_id else None
+        object.__setattr__(self, "plain_user_id", None if first is None or first.endswith("email") else first)
 
     def read_field(self, name: str, claims: Claims, principal: Principal) -> object:
         """A field of ``principal`` that does not decide who it is; nothing in it is ever refused."""
@@ -95,13 +94,13 @@ class ClaimMapping:
         """What every request is handed (`oidcbridge.asgi.state`); the last of it is ``session_state``."""
         fields["scopes"] = read_names(claims, self.scopes, self.notices)
         fields["session_id"] = read_string(claims, self.session_id, self.notices)
-        fields["dependencies"] = _selected(principal, self.dependencies, self)
-        fields["session_state"] = _selected(principal, self.session_state, self)
+        fields["dependencies"] = _selected(principal, self.dependencies)
+        fields["session_state"] = _selected(principal, self.session_state)
 
 
 def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
     """Map verified claims. Raises `ClaimError` where they name nobody: ``user_id`` is never empty."""
-    claims, expires_at, _, _ = token
+    claims = token.claims
     user_id = claims.get(mapping.plain_user_id)
     # What `_user_id` would say of a person's token, in the fewest steps.
     if type(user_id) is str and user_id and not user_id.startswith(MACHINE_PREFIX):
@@ -109,13 +108,13 @@ def principal_from(token: VerifiedToken, mapping: ClaimMapping) -> Principal:
             if name in claims and claims[name] == user_id:
                 break
         else:
-            return Principal.read_by(mapping, claims, user_id, expires_at)
+            return Principal.read_by(mapping, claims, user_id, token.expires_at)
     user_id = _user_id(claims, mapping)
     if mapping.tenants:
         user_id = f"{_allowed_tenant(claims, mapping)}:{user_id}"
     if mapping.user_id_prefix:
         user_id = mapping.user_id_prefix + user_id
-    return Principal.read_by(mapping, claims, user_id, expires_at)
+    return Principal.read_by(mapping, claims, user_id, token.expires_at)
 
 
 def insecure_unverified_fields(
@@ -126,8 +125,8 @@ def insecure_unverified_fields(
     return (
         read_string(claims, mapping.user_id),
         read_string(claims, mapping.session_id),
-        _found(claims, mapping.dependencies, None, mapping),
-        _found(claims, mapping.session_state, None, mapping),
+        _found(claims, mapping.dependencies, None),
+        _found(claims, mapping.session_state, None),
     )
 
 
@@ -235,13 +234,11 @@ def _allowed_tenant(claims: Claims, mapping: ClaimMapping) -> str:
 _LISTS = frozenset({"scopes", "roles", "groups", "permissions"})
 
 
-def _selected(principal: Principal, wanted: Mapping[str, str], mapping: ClaimMapping) -> Mapping[str, Any]:
-    return _found(principal.claims, wanted, principal, mapping) if wanted else _NOTHING
+def _selected(principal: Principal, wanted: Mapping[str, str]) -> Mapping[str, Any]:
+    return _found(principal.claims, wanted, principal) if wanted else _NOTHING
 
 
-def _found(
-    claims: Claims, wanted: Mapping[str, str], principal: Principal | None, mapping: ClaimMapping
-) -> Mapping[str, Any]:
+def _found(claims: Claims, wanted: Mapping[str, str], principal: Principal | None) -> Mapping[str, Any]:
     """The wanted claims that are there; ``roles``, ``name`` and their like also where the provider keeps them."""
     selected = {}
     for name, path in wanted.items():
@@ -274,7 +271,7 @@ def _read_only(claims: Claims) -> Claims:
 _READERS: Mapping[str, Callable[[Claims, ClaimMapping, Principal], object]] = {
     "claims": lambda claims, _mapping, _principal: _read_only(claims),
     "client_id": lambda claims, mapping, _principal: read_string(claims, mapping.client_id, mapping.notices),
-    "dependencies": lambda _claims, mapping, who: _selected(who, mapping.dependencies, mapping),
+    "dependencies": lambda _claims, mapping, who: _selected(who, mapping.dependencies),
     "email": lambda claims, mapping, _principal: _first_text(claims, mapping.email),
     "groups": lambda claims, mapping, _principal: _groups(claims, mapping),
     "groups_complete": lambda claims, mapping, _principal: _groups_complete(claims, mapping),
@@ -285,6 +282,6 @@ _READERS: Mapping[str, Callable[[Claims, ClaimMapping, Principal], object]] = {
     "roles": lambda claims, mapping, _principal: _roles(claims, mapping),
     "scopes": lambda claims, mapping, _principal: read_names(claims, mapping.scopes, mapping.notices),
     "session_id": lambda claims, mapping, _principal: read_string(claims, mapping.session_id, mapping.notices),
-    "session_state": lambda _claims, mapping, who: _selected(who, mapping.session_state, mapping),
+    "session_state": lambda _claims, mapping, who: _selected(who, mapping.session_state),
     "tenant": lambda claims, mapping, _principal: _tenant(claims, mapping),
 }

@@ -39,11 +39,9 @@ def parse_json_object(data: bytes) -> Mapping[str, Any]:
 def parse_json(data: bytes) -> dict[str, Any]:
     """The same as plain dicts and lists: for what is read on the way of every new token."""
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8").lstrip(_WHITE_SPACE)
     except UnicodeDecodeError:
         raise StrictJSONError("not JSON in UTF-8 (UnicodeDecodeError)") from None
-    if text[:1] != "{":
-        text = text.lstrip(_WHITE_SPACE)
     brackets = text.count("{") + text.count("[")
     if brackets > MAX_BRACKETS:
         raise StrictJSONError(f"more than {MAX_BRACKETS} brackets")

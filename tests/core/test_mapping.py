@@ -130,6 +130,17 @@ def test_a_subject_that_is_just_the_client_is_a_machine_wherever_the_client_is_n
     assert principal(mapping, sub="ada", client={"id": "svc"}).user_id == "ada"
 
 
+def test_the_short_way_is_for_what_most_are_and_for_no_other_settings() -> None:
+    assert (GENERIC.plain_user_id, KEYCLOAK.plain_user_id) == ("sub", "sub")
+    assert replace(GENERIC, user_id=("uid", "email")).plain_user_id == "uid"
+    assert replace(GENERIC, client_id=()).plain_user_id == "sub"
+    for paths in ((), ("email",), ("acme.email", "sub")):
+        assert replace(GENERIC, user_id=paths).plain_user_id is None
+    assert replace(GENERIC, client_id=("azp", "client.id")).plain_user_id is None
+    assert replace(GENERIC, tenants=frozenset({"acme"})).plain_user_id is None
+    assert replace(GENERIC, user_id_prefix="acme:").plain_user_id is None
+
+
 NAMES = st.sampled_from(["ada", "svc", "client:svc", "", "ada@example.com", 5, None, True, ["ada"], {"ada": 1}])
 CLAIM_NAMES = ("sub", "client_id", "azp", "cid", "appid", "uid", "email", "email_verified", "tid")
 

@@ -159,6 +159,23 @@ def test_what_is_read_for_a_request_is_what_is_read_when_asked_for_and_stays() -
     assert principal.dependencies["email"] == "ada@example.com"
 
 
+def test_what_is_odd_about_what_a_request_is_handed_is_told() -> None:
+    told = {}
+
+    class Notices:
+        def skipped(self, path: str, value: object) -> None:
+            told[path] = value
+
+        def groups_left_out(self) -> None:
+            raise AssertionError("nobody asked for groups")
+
+    claims = {"sub": "ada", "scope": 5, "sid": 7}
+    principal = Principal.read_by(ClaimMapping(notices=Notices()), claims, "ada", 5.0)
+    principal.read_for_request()
+    assert (principal.scopes, principal.session_id) == ((), None)
+    assert told == {"scope": 5, "sid": 7}
+
+
 def test_what_nobody_has_to_read_for_a_request_is_left_unread() -> None:
     principal = Principal.read_by(ClaimMapping(), {"sub": "ada", "roles": ["x"]}, "ada", 5.0)
     principal.read_for_request()
