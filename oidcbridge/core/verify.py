@@ -127,8 +127,8 @@ def _end(claims: Mapping[str, Any], now: float, leeway: float) -> float:
 
 
 def _beginning(claims: Mapping[str, Any], now: float, leeway: float) -> float:
-    """The later of ``nbf`` and ``iat``; 0 where there is neither."""
-    moments = {name: _numeric_date(claims[name], name) for name in ("nbf", "iat") if name in claims}
+    """The later of ``nbf`` and ``iat``, where `admit` does not see at once that both have passed."""
+    moments = {name: _numeric_date(claims.get(name, 0), name) for name in ("nbf", "iat")}
     latest = max(moments, key=moments.__getitem__)
     if moments[latest] > now + leeway:
         raise NotYetValidError(f"{latest!r} lies {moments[latest] - now:.0f} s in the future", claim=latest)

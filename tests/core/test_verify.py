@@ -128,6 +128,13 @@ def test_a_token_is_good_until_its_expiry_and_the_leeway_have_passed(leeway: flo
             assert (caught.value.claim, caught.value.public_code) == ("exp", "token_expired")
 
 
+@pytest.mark.parametrize("iat", [OMIT, 0, 0.5, 10])
+def test_a_clock_that_stands_before_1970_is_no_crash(iat: object) -> None:
+    assert judge(token(iat=iat), POLICY, -1.0)
+    with pytest.raises(NotYetValidError):
+        judge(token(iat=iat), POLICY, -1000.0)
+
+
 @pytest.mark.parametrize("name", ["nbf", "iat"])
 @pytest.mark.parametrize("leeway", [0.0, 1.0, 60.0, 300.0])
 def test_a_token_is_good_from_its_beginning_less_the_leeway(name: str, leeway: float) -> None:
