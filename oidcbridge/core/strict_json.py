@@ -25,6 +25,7 @@ MAX_BRACKETS = 512
 MAX_DEPTH = 32
 MAX_DIGITS = 20
 _WHITE_SPACE = " \t\n\r"
+_KEPT_INTEGERS = 1024
 
 
 class StrictJSONError(ValueError):
@@ -116,10 +117,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS and len(digits.removeprefix("-")) > MAX_DIGITS:
-        raise StrictJSONError(f"a number of more than {MAX_DIGITS} digits")
-    return int(digits)
+class _Integers(dict[str, int]):
+    """Whole numbers by their digits, as they come: all tokens of one second name the same moments."""
+
+    def __missing__(self, digits: str) -> int:
+        if len(digits.removeprefix("-")) > MAX_DIGITS:
+            raise StrictJSONError(f"a number of more than {MAX_DIGITS} digits")
+        if len(self) >= _KEPT_INTEGERS:
+            self.clear()
+        number = self[digits] = int(digits)
+        return number
 
 
 def _float(digits: str) -> float:
@@ -153,6 +160,9 @@ def _refuse_depth(value: Any, left: int) -> None:
             _refuse_depth(member, left - 1)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+_integers = _Integers()
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integers.__getitem__, parse_float=_float, parse_constant=_constant
+)
 # What its `raw_decode` calls, and little more; `decode` also searches for white space, twice. Not in typeshed.
 _scan: Callable[[str, int], tuple[Any, int]] = cast(Any, _DECODER).scan_once

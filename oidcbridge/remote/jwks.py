@@ -22,14 +22,14 @@ class RemoteKeySet(Upkeep):
     def usable(self, now: float) -> KeySet | None:
         """The current set, where known keys may be used without asking anybody: while it is FRESH.
 
-        ``now`` is the wall clock's second. Asked for each request; so it is `Instant.age` written out.
+        ``now`` is the wall clock's second. Asked for each request, so the other two clocks are read here.
         """
         snapshot, clock = self.snapshot, self._clock
         if snapshot is None:
             return None
-        (wall, monotonic, boot), soft = snapshot.fetched, snapshot.lifetime.soft
+        wall, monotonic, boot = snapshot.fresh_until
         self._used = since_start = clock.monotonic()
-        if now - wall < soft and since_start - monotonic < soft and clock.boottime() - boot < soft:
+        if now < wall and since_start < monotonic and clock.boottime() < boot:
             return snapshot.key_set
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
 from oidcbridge.core.freshness import Instant, Lifetime, answer_age, soft_lifetime
@@ -31,6 +31,13 @@ class Snapshot:
     """The key set as the provider sent it, and from where, for others to parse."""
     provider: str | None = None
     """The name of the profile that the discovery document told, where it was asked."""
+    fresh_until: Instant = field(init=False, repr=False)
+    """While each clock stands before this, `Instant.age` is below the soft lifetime: what every request asks."""
+
+    def __post_init__(self) -> None:
+        wall, monotonic, boot = self.fetched
+        soft = self.lifetime.soft
+        object.__setattr__(self, "fresh_until", Instant(wall + soft, monotonic + soft, boot + soft))
 
     def refresh_after(self) -> float:
         """Seconds after which to ask again ahead of time: not the same for all processes that began together."""

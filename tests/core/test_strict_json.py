@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from oidcbridge.core.strict_json import MAX_BRACKETS, MAX_DIGITS, StrictJSONError, freeze, parse_json_object, thaw
+from oidcbridge.core.strict_json import (
+    MAX_BRACKETS,
+    MAX_DIGITS,
+    StrictJSONError,
+    _integers,
+    freeze,
+    parse_json,
+    parse_json_object,
+    thaw,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,21 @@ def test_an_integer_may_have_twenty_digits_and_no_more(sign: str) -> None:
     assert parse_json_object(f'{{"a":{most}}}'.encode()) == {"a": int(most)}
     with pytest.raises(StrictJSONError, match="20 digits"):
         parse_json_object(f'{{"a":{most}0}}'.encode())
+
+
+def test_the_integers_that_are_kept_are_few_and_the_right_ones() -> None:
+    _integers.clear()
+    for number in range(1, 3001):
+        assert parse_json(b'{"a":%d,"b":-%d,"c":[%d]}' % (number, number, number)) == {
+            "a": number,
+            "b": -number,
+            "c": [number],
+        }
+        assert len(_integers) == (2 * number - 1) % 1024 + 1
+    assert all(str(number) == digits for digits, number in _integers.items())
+    for _ in range(2):
+        with pytest.raises(StrictJSONError, match="20 digits"):
+            parse_json(b'{"a":%d}' % 10**20)
 
 
 @pytest.mark.parametrize("shape", ["wide", "text"])
