@@ -67,7 +67,7 @@ class OIDCUser(BaseUser):
 class RequestClaims(Mapping[str, Any]):
     """``request.state.claims``: those of the principal, made read-only when the first of them is asked for.
 
-    Few endpoints ask, and to make all of them read-only costs a tenth of what a new token costs.
+    Few endpoints ask, and a new token's claims are not read-only before that.
     """
 
     __slots__ = ("_principal",)
@@ -84,8 +84,15 @@ class RequestClaims(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._principal.claims)
 
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other}
+
     def __repr__(self) -> str:
         return repr(self._principal.claims)
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dict of them, as a dict or a `types.MappingProxyType` would give; the values stay read-only."""
+        return dict(self)
 
 
 def set_anonymous(scope: MutableMapping[str, Any]) -> None:

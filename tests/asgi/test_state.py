@@ -169,10 +169,14 @@ def test_the_claims_are_a_mapping_like_any_other(issuer: FakeIssuer, probe: Prob
     app = guarded(issuer, probe)
     ask(app, headers=bearer(issuer.mint("ada", claims=NESTED)))
     claims, principal = probe.state["claims"], probe.state["principal"]
-    assert isinstance(claims, Mapping)
+    assert isinstance(probe.state["claims"], Mapping)
     assert claims == principal.claims == dict(claims)
     assert len(claims) == len(principal.claims)
     assert {**claims}["sub"] == claims.get("sub") == "ada"
+    assert claims | {"sub": "bob"} == {**principal.claims, "sub": "bob"}
+    mine = claims.copy()
+    mine["sub"] = "root"
+    assert claims["sub"] == "ada"
     assert claims.get("admin") is None
     assert "admin" not in claims
     assert repr(claims) == repr(principal.claims)

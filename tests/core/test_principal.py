@@ -83,20 +83,22 @@ def test_as_dict_is_plain_json_that_may_be_written_into() -> None:
     assert principal.claims["groups"] == ("x", {"deep": (1,)})
 
 
+CLAIMS = {
+    "sub": "ada",
+    "scope": "a b",
+    "login": "s1",
+    "roles": ["x"],
+    "email": "ada@example.com",
+    "address": {"lines": ["1"]},
+}
+
+
 def unread() -> Principal:
     """A principal as verification makes it: most of it still in the claims."""
     mapping = ClaimMapping(
         session_id=("login",), dependencies={"email": "email", "may": "scopes"}, session_state={"roles": "roles"}
     )
-    claims = {
-        "sub": "ada",
-        "scope": "a b",
-        "login": "s1",
-        "roles": ["x"],
-        "email": "ada@example.com",
-        "address": {"lines": ["1"]},
-    }
-    return Principal.read_by(mapping, claims, "ada", 5.0)
+    return Principal.read_by(mapping, copy.deepcopy(CLAIMS), "ada", 5.0)
 
 
 READ = Principal(
@@ -107,16 +109,7 @@ READ = Principal(
     session_id="s1",
     dependencies={"email": "ada@example.com", "may": ("a", "b")},
     session_state={"roles": ("x",)},
-    claims=freeze(
-        {
-            "sub": "ada",
-            "scope": "a b",
-            "login": "s1",
-            "roles": ["x"],
-            "email": "ada@example.com",
-            "address": {"lines": ["1"]},
-        }
-    ),
+    claims=freeze(CLAIMS),
     expires_at=5.0,
 )
 
