@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import statistics
 import time
 from base64 import urlsafe_b64decode
@@ -127,19 +128,20 @@ def timed_async(work: Callable[[str], Awaitable[object]], tokens: Sequence[str])
 def cpu_costs(subjects: Mapping[str, Timed], *, rounds: int, calls: int) -> dict[str, float]:
     """Microseconds of CPU a call, by subject, over ``rounds`` times ``calls`` of each: the lowest decile of the slices.
 
-    Slices of a few calls are interleaved, and each turn begins with another subject, so a slow moment hits all alike.
-    Noise of other processes only ever adds, which is why it is not the mean, and a slice is short because a long one
-    always meets some; the minimum would be a matter of luck.
+    Slices of a few calls are interleaved, so a slow moment hits all alike, and in another order each turn: whoever runs
+    after its like finds the processor's caches full of what it needs, and always the same neighbour would be an
+    advantage. Noise of other processes only ever adds, which is why it is not the mean, and a slice is short because a
+    long one always meets some; the minimum would be a matter of luck.
     """
     times: dict[str, list[float]] = {name: [] for name in subjects}
     names, slices = list(subjects), max(rounds * calls // SLICE, 2)
+    orders = random.Random(0)
     for name in names:
         subjects[name](calls)  # warm up
     for number in range(slices):
         if number % 50 == 0:
             gc.collect()
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in orders.sample(names, len(names)):
             times[name].append(subjects[name](SLICE) / SLICE * 1e6)
     return {name: lowest_decile(values) for name, values in times.items()}
 

@@ -41,7 +41,10 @@ def digest_of(token: str) -> bytes | None:
     if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
         return None
     hashed = _NOTHING_HASHED.copy()
-    hashed.update(token.encode("utf-8", "surrogatepass"))
+    try:
+        hashed.update(token.encode())
+    except UnicodeEncodeError:
+        return None
     return hashed.digest()
 
 
@@ -66,13 +69,15 @@ class TokenCache:
         """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch)."""
         cached = self._tokens.get(digest)
         if cached is None:
-            self.misses += 1  # not under the lock: a count may be lost to another thread, and no request waits for it
+            self.misses += 1  # without a lock: a count may be lost to another thread, and no request waits for it
             return None
-        with self._lock:
-            if digest in self._tokens:  # still
-                self._tokens.move_to_end(digest)
-        issuer, key, not_before, expires_at, principal = cached
-        key_set = issuer.keys.for_remembered(now) if not_before <= now < expires_at else None
+        try:
+            self._tokens.move_to_end(digest)  # one step for all threads, which needs no lock
+        except KeyError:  # another thread's new token has just pushed it out
+            self.misses += 1
+            return None
+        (_, keys, _, _), key, not_before, expires_at, principal = cached
+        key_set = keys.for_remembered(now) if not_before <= now < expires_at else None
         if key_set is None or key.fingerprint not in key_set.fingerprints:
             self.misses += 1
             self.invalidated += 1

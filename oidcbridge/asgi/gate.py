@@ -52,9 +52,9 @@ class Gate:
         self._insecure_mapping = insecure_mapping
         self.vary = settings.vary.decode("ascii")
         self._has_public_paths = settings.excluded is not None or bool(settings.docs)
-        self._header = None if settings.token_source is TokenSource.COOKIE else settings.header
         # What a subclass adds to `Verifier.verify` holds for every request.
-        self._remembers = verifier is not None and type(verifier).verify is Verifier.verify
+        is_usual = verifier is not None and type(verifier).verify is Verifier.verify
+        self._usual_header = settings.header if is_usual and settings.token_source is not TokenSource.COOKIE else None
         self._reported: set[str] = set()
         self._advice = None if verifier is None else LogAdvice(lambda: verifier.issuer_settings)
 
@@ -67,7 +67,7 @@ class Gate:
 
         Whether that could be a token is not asked: only the text of a verified one is recognised.
         """
-        return read_usual_token(scope["headers"], self._header) if self._remembers else None
+        return read_usual_token(scope["headers"], self._usual_header)
 
     def recognise(self, scope: MutableMapping[str, Any], token: str) -> bool:
         """Let a `usual_token` in that was verified before, and fill the connection's state."""
@@ -88,11 +88,11 @@ class Gate:
 
         Raises as `admit` does.
         """
-        token = self.usual_token(scope)
-        if token is None or self.verifier is None:
+        token, verifier = self.usual_token(scope), self.verifier
+        if token is None or verifier is None:
             return NOTHING_DONE
         try:  # every character of a compact JWS may stand in a credential: nothing more has to be asked about one
-            answer = self.verifier.begin(token)
+            answer = verifier.begin(token)
         except MalformedTokenError:
             return NOTHING_DONE  # it may be no credential either: that is looked into then, and answered differently
         if isinstance(answer, Begun):

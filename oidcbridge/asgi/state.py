@@ -113,18 +113,22 @@ def set_undecided(scope: MutableMapping[str, Any]) -> None:
 
 def set_principal(scope: MutableMapping[str, Any], principal: Principal, token: str) -> None:
     """A verified caller. What agents write into is a copy of this request's own."""
-    principal.read_for_request()
-    state = _state(scope)
-    state["principal"] = principal
-    state["user_id"] = principal.user_id
-    state["session_id"] = principal.session_id
-    state["dependencies"] = own_copy(principal.dependencies)
-    state["session_state"] = own_copy(principal.session_state)
-    state["scopes"] = list(principal.scopes)
-    state["claims"] = RequestClaims(principal)
-    state["token"] = token
-    state["authenticated"] = state[DECIDED] = True
-    scope["user"], scope["auth"] = OIDCUser(principal), AuthCredentials(principal.scopes)
+    known = principal.read_for_request()  # sooner than from attributes, for which a class with `__getattr__` is asked
+    dependencies, session_state, scopes = known["dependencies"], known["session_state"], known["scopes"]
+    values = {
+        "principal": principal,
+        "user_id": known["user_id"],
+        "session_id": known["session_id"],
+        "dependencies": own_copy(dependencies) if dependencies else {},
+        "session_state": own_copy(session_state) if session_state else {},
+        "scopes": [*scopes],
+        "claims": RequestClaims(principal),
+        "token": token,
+        "authenticated": True,
+        DECIDED: True,
+    }
+    scope.setdefault("state", {}).update(values)
+    scope["user"], scope["auth"] = OIDCUser(principal), AuthCredentials(scopes)
 
 
 def insecure_set_unverified(
@@ -151,6 +155,4 @@ def _state(scope: MutableMapping[str, Any]) -> dict[str, Any]:
 
 def own_copy(values: Mapping[str, Any]) -> dict[str, Any]:
     """A plain copy that may be written into, all the way down."""
-    if not values:
-        return {}
     return {name: value if type(value) in _SCALARS else thaw(value) for name, value in values.items()}

@@ -123,11 +123,12 @@ class Principal:
         fields["expires_at"] = expires_at
         return principal
 
-    def read_for_request(self) -> None:
-        """Read now what every request is handed, if that has not been read yet."""
+    def read_for_request(self) -> Mapping[str, Any]:
+        """Read now what every request is handed, if that has not been read yet. Returns the fields that are known."""
         fields = self.__dict__
         if "session_state" not in fields:
             fields["_reader"].read_for_request(fields, fields["_unread"], self)
+        return fields
 
     if not TYPE_CHECKING:  # pragma: no branch - a type checker shall still tell which attributes there are
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import tracemalloc
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -258,7 +259,21 @@ class TestTokenCache:
         cache = TokenCache(3)
         for text in ("", "\ud800", "é", "a" * 1_000_000):
             assert self.get(cache, text) is None
-        assert digest_of("a" * 1_000_000) is digest_of(b"a") is None  # type: ignore[arg-type]
+        assert digest_of("a" * 1_000_000) is digest_of("\ud800") is digest_of(b"a") is None  # type: ignore[arg-type]
+
+    def test_one_that_leaves_while_it_is_looked_up_is_no_hit(self, keys: KeySet) -> None:
+        class Leaving(OrderedDict[bytes, CachedToken]):
+            """As if another thread's new token came in between."""
+
+            def get(self, digest: bytes, default: object = None) -> CachedToken | None:  # type: ignore[override]
+                return self.pop(digest, None)
+
+        cache = TokenCache(3)
+        self.put(cache, "a", self.remembered(keys))
+        assert self.get(cache, "a") is not None
+        cache._tokens = Leaving(cache._tokens)
+        assert self.get(cache, "a") is None
+        assert (cache.hits, cache.misses, cache.invalidated) == (1, 1, 0)
 
     def test_a_child_forked_in_the_middle_of_a_change_starts_with_an_empty_one(self, keys: KeySet) -> None:
         cache = TokenCache(3)
