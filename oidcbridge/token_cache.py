@@ -36,18 +36,6 @@ class CachedToken(NamedTuple):
     """Who it speaks for, once it has come again."""
 
 
-def digest_of(token: str) -> bytes | None:
-    """The cache key of ``token``; None for what is no token for certain."""
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
-        return None
-    hashed = _NOTHING_HASHED.copy()
-    try:
-        hashed.update(token.encode())
-    except UnicodeEncodeError:
-        return None
-    return hashed.digest()
-
-
 _NOTHING_HASHED = sha256()  # to make one anew asks OpenSSL for the algorithm each time
 
 
@@ -65,23 +53,35 @@ class TokenCache:
         self._lock = threading.Lock()
         self.hits = self.misses = self.invalidated = 0
 
-    def get(self, digest: bytes, token: str, now: float) -> Principal | None:
-        """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch)."""
+    def get(self, token: str, now: float) -> Principal | bytes | None:
+        """The principal of ``token``, if full verification would give it at ``now`` (seconds since the epoch).
+
+        Else what to `put` it under once it has been verified; None for text that is no token for certain. All in one
+        place: a request with a token seen before does little else, and each call on its way would show.
+        """
+        if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
+            return None
+        hashed = _NOTHING_HASHED.copy()
+        try:
+            hashed.update(token.encode())
+        except UnicodeEncodeError:
+            return None
+        digest = hashed.digest()
         cached = self._tokens.get(digest)
         if cached is None:
             self.misses += 1  # without a lock: a count may be lost to another thread, and no request waits for it
-            return None
+            return digest
         try:
             self._tokens.move_to_end(digest)  # one step for all threads, which needs no lock
         except KeyError:  # another thread's new token has just pushed it out
             self.misses += 1
-            return None
+            return digest
         (_, keys, _, _), key, not_before, expires_at, principal = cached
         key_set = keys.for_remembered(now) if not_before <= now < expires_at else None
         if key_set is None or key.fingerprint not in key_set.fingerprints:
             self.misses += 1
             self.invalidated += 1
-            return None
+            return digest
         self.hits += 1
         return principal or self._read(digest, token, cached)
 
@@ -96,7 +96,7 @@ class TokenCache:
         return principal
 
     def put(self, digest: bytes, cached: CachedToken) -> None:
-        """Remember a verified token, which `get` has just looked for."""
+        """Remember a verified token under what `get` has just given for it."""
         with self._lock:
             self._tokens[digest] = cached
             if len(self._tokens) > self._maxsize:

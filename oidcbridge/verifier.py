@@ -20,7 +20,7 @@ from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
 from oidcbridge.settings import IssuerSettings, Settings, resolve
-from oidcbridge.token_cache import CachedToken, TokenCache, digest_of
+from oidcbridge.token_cache import CachedToken, TokenCache
 from oidcbridge.verification import Begun, IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
 
 
@@ -65,10 +65,10 @@ class Verifier:
             self._refuse_if_closed()
         now, tokens, digest = self._clock.time(), self._tokens, None
         if tokens is not None:
-            digest = digest_of(token)
-            principal = tokens.get(digest, token, now) if digest is not None else None
-            if principal is not None:
-                return principal
+            found = tokens.get(token, now)
+            if isinstance(found, Principal):
+                return found
+            digest = found
         unverified = parse_unverified(token)
         issuer = self._issuers.written_down(unverified)
         if issuer is None:
@@ -251,10 +251,8 @@ class Verifier:
         """
         if self._closed:
             self._refuse_if_closed()
-        digest = digest_of(token) if self._tokens is not None else None
-        if self._tokens is None or digest is None:
-            return None
-        return self._tokens.get(digest, token, self._clock.time())
+        found = self._tokens.get(token, self._clock.time()) if self._tokens is not None else None
+        return found if isinstance(found, Principal) else None
 
     def _steps(self, begun: Begun, *, wait: bool) -> Steps:
         """The other cases than `begin`'s, the same for sync and async callers."""

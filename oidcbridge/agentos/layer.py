@@ -37,7 +37,8 @@ from oidcbridge.asgi.preflight import answering_cors_alone, is_preflight
 from oidcbridge.asgi.private_answers import private
 from oidcbridge.asgi.responses import refusal_of, send_refusal
 from oidcbridge.asgi.state import set_anonymous
-from oidcbridge.asgi.token_source import read_credential, read_usual_token
+from oidcbridge.asgi.token_source import read_credential
+from oidcbridge.core.bearer import read_usual_token
 from oidcbridge.core.principal import Principal
 from oidcbridge.errors import (
     ConfigurationError,

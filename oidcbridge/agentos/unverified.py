@@ -29,7 +29,7 @@ from oidcbridge.asgi.preflight import answering_cors_alone, is_preflight
 from oidcbridge.asgi.private_answers import private
 from oidcbridge.asgi.responses import Refusal, refusal_of, send_refusal
 from oidcbridge.asgi.state import own_copy, set_anonymous
-from oidcbridge.asgi.token_source import read_usual_token
+from oidcbridge.core.bearer import read_usual_token
 from oidcbridge.core.claims import read_path
 from oidcbridge.core.strict_json import thaw
 from oidcbridge.errors import ConfigurationError, MalformedTokenError, MissingCredentialError, OIDCBridgeError

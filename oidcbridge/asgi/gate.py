@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from oidcbridge.asgi.cross_site import check_same_site
 from oidcbridge.asgi.paths import is_excluded
 from oidcbridge.asgi.state import insecure_set_unverified, set_anonymous, set_principal
-from oidcbridge.asgi.token_source import HttpSettings, read_credential, read_usual_token
-from oidcbridge.core.bearer import TokenSource
+from oidcbridge.asgi.token_source import HttpSettings, read_credential
+from oidcbridge.core.bearer import TokenSource, read_usual_token
 from oidcbridge.core.mapping import ClaimMapping
 from oidcbridge.core.token import parse_unverified
 from oidcbridge.diagnosis.log_advice import LogAdvice
@@ -88,7 +88,7 @@ class Gate:
 
         Raises as `admit` does.
         """
-        token, verifier = self.usual_token(scope), self.verifier
+        token, verifier = read_usual_token(scope["headers"], self._usual_header), self.verifier
         if token is None or verifier is None:
             return NOTHING_DONE
         try:  # every character of a compact JWS may stand in a credential: nothing more has to be asked about one

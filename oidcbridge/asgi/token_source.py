@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from oidcbridge.core.bearer import (
     TokenSource,
     parse_cookie_credential,
     parse_header_credential,
-    read_usual_header,
 )
 from oidcbridge.errors import ConfigurationError
 
@@ -78,20 +77,6 @@ def _origins(origins: Sequence[str]) -> frozenset[str]:
                 ' "https://ui.example.com" (RFC 6454 section 6.1), and there is no wildcard'
             )
     return frozenset(without_default_port(origin.lower()) for origin in origins)
-
-
-def read_usual_token(headers: Iterable[tuple[bytes, bytes]], wanted: bytes | None) -> str | None:
-    """The token of the header ``wanted`` where it stands once and as nearly every client writes it.
-
-    None for all else, also where no header is wanted: `read_credential` decides.
-    """
-    found = None
-    for name, value in headers:
-        if name == wanted:
-            if found is not None:
-                return None
-            found = value
-    return None if found is None else read_usual_header(found)
 
 
 def read_credential(scope: Mapping[str, Any], settings: HttpSettings) -> Credential | None:

@@ -57,14 +57,21 @@ class Credential(NamedTuple):
         return f"Credential(source={self.source!r})"
 
 
-def read_usual_header(value: bytes) -> str | None:
-    """What stands behind ``Bearer`` and one space, as nearly every client writes it, to be looked up; None elsewhere.
+def read_usual_token(headers: Iterable[tuple[bytes, bytes]], wanted: bytes | None) -> str | None:
+    """What stands behind ``Bearer`` and one space in the header ``wanted``, where it stands once; None for all else.
 
-    Whether that could be a token has not been asked: `parse_header_credential` does, before any is verified.
+    Nearly every client writes it so, and it is read to be looked up or parsed. Whether it could be a credential has not
+    been asked: `parse_header_credential` does.
     """
-    if len(value) > MAX_HEADER_BYTES or value[:7] != b"Bearer ":
+    found = None
+    for name, value in headers:
+        if name == wanted:
+            if found is not None:
+                return None
+            found = value
+    if found is None or len(found) > MAX_HEADER_BYTES or found[:7] != b"Bearer ":
         return None
-    return value[7:].decode("latin-1")
+    return found[7:].decode("latin-1")
 
 
 def parse_header_credential(values: Sequence[bytes], *, bare_token: bool = False) -> Credential | None:

@@ -12,13 +12,17 @@ from oidcbridge.core.bearer import (
     Credential,
     parse_cookie_credential,
     parse_header_credential,
-    read_usual_header,
+    read_usual_token,
 )
 from oidcbridge.core.token import MAX_TOKEN_BYTES
 from oidcbridge.errors import CredentialError, MalformedRequestError, MalformedTokenError
 
 COOKIE = "access_token"
 LONGEST = b"x" * MAX_TOKEN_BYTES
+
+
+def read_usual(*values: bytes) -> str | None:
+    return read_usual_token([(b"host", b"api"), *((b"authorization", value) for value in values)], b"authorization")
 
 
 def judged(value: bytes) -> str | None:
@@ -40,19 +44,26 @@ def judged(value: bytes) -> str | None:
 @example(b"Bearer \xc3\xa9")
 @example(b"Bearer t\n")
 def test_what_is_read_quickly_is_what_the_careful_reading_finds(value: bytes) -> None:
-    quick = read_usual_header(value)
+    quick = read_usual(value)
     assert quick is None or judged(value) in (None, quick.lstrip(" "))  # any number of spaces may stand before it
 
 
 @pytest.mark.parametrize("token", ["t", "eyJ0.eyJz-_9.c2ln", "a~b+c/d.e", "0"])
 def test_a_usual_header_is_read_quickly(token: str) -> None:
-    assert read_usual_header(b"Bearer " + token.encode()) == token == judged(b"Bearer " + token.encode())
+    assert read_usual(b"Bearer " + token.encode()) == token == judged(b"Bearer " + token.encode())
+
+
+def test_a_header_that_is_not_there_or_twice_or_not_wanted_has_no_usual_token() -> None:
+    assert read_usual() is None
+    assert read_usual(b"Bearer t", b"Bearer t") is None
+    assert read_usual_token([(b"authorization", b"Bearer t")], b"x-token") is None
+    assert read_usual_token([(b"authorization", b"Bearer t")], None) is None
 
 
 def test_what_no_token_holds_is_never_the_text_of_one() -> None:
     for code in range(256):
         value = b"Bearer a" + bytes([code]) + b"b"
-        quick = read_usual_header(value)
+        quick = read_usual(value)
         assert quick is not None
         assert judged(value) in (None, quick), code
         assert quick.isascii() == (code < 128)
@@ -61,13 +72,13 @@ def test_what_no_token_holds_is_never_the_text_of_one() -> None:
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer  "])
 def test_the_longest_token_is_still_a_credential(scheme: bytes) -> None:
     assert judged(scheme + LONGEST) == LONGEST.decode()
-    assert read_usual_header(b"Bearer " + LONGEST) == LONGEST.decode()
+    assert read_usual(b"Bearer " + LONGEST) == LONGEST.decode()
 
 
 def test_a_usual_header_is_read_quickly_up_to_the_limit() -> None:
     longest = b"x" * (MAX_HEADER_BYTES - len(b"Bearer "))
-    assert read_usual_header(b"Bearer " + longest) == longest.decode()
-    assert read_usual_header(b"Bearer " + longest + b"x") is None
+    assert read_usual(b"Bearer " + longest) == longest.decode()
+    assert read_usual(b"Bearer " + longest + b"x") is None
 
 
 @pytest.mark.parametrize("bare_token", [False, True])
@@ -79,7 +90,7 @@ def test_a_credential_that_is_longer_than_any_is_refused_as_a_token_whatever_it_
     with pytest.raises(MalformedTokenError, match=str(MAX_HEADER_BYTES)) as caught:
         parse_header_credential([value], bare_token=bare_token)
     assert "xxx" not in str(caught.value)
-    assert read_usual_header(value) is None
+    assert read_usual(value) is None
 
 
 def test_a_header_has_room_for_the_longest_token_and_256_bytes_and_the_cookies_have_64_kib() -> None:
