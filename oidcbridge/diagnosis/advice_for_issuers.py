@@ -72,6 +72,8 @@ class _FetchRow(NamedTuple):
         return Advice(self.name, self.text.format(host=host, issuers=WHERE_ISSUERS_ARE))
 
 
+# As OpenSSL calls them where X509_V_FLAG_X509_STRICT is set.
+_PARTS_OF_RFC_5280 = ("authority key identifier", "subject key identifier", "basic constraints", "key usage")
 _FETCH_ROWS = (
     _FetchRow(
         "not_found",
@@ -82,6 +84,24 @@ _FETCH_ROWS = (
         "redirected",
         lambda error, url: error.status is not None and 300 <= error.status < 400,
         "redirects are not followed: open the address in a browser and write the issuer that the document names",
+    ),
+    _FetchRow(
+        "certificate_expired",
+        lambda error, url: error.kind == "tls" and "certificate has expired" in str(error),
+        "the certificate of {host} has ended, or that of its authority: renew it; or this machine's clock is ahead",
+    ),
+    _FetchRow(
+        "certificate_name",
+        lambda error, url: error.kind == "tls" and "mismatch" in str(error),
+        "the certificate of {host} is for another name: write the address with a name that it is for, or have {host}"
+        " added to it (subjectAltName)",
+    ),
+    _FetchRow(
+        "certificate_form",
+        lambda error, url: error.kind == "tls" and any(part in str(error).lower() for part in _PARTS_OF_RFC_5280),
+        "the certificate of {host} or of its authority lacks what RFC 5280 asks for, and Python 3.13 and newer insist"
+        " on it: issue it anew with what is named (OpenSSL: authorityKeyIdentifier=keyid, subjectKeyIdentifier=hash;"
+        " an authority's keyUsage=critical,keyCertSign and basicConstraints=critical,CA:TRUE)",
     ),
     _FetchRow(
         "certificate",

@@ -39,18 +39,24 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
+        is_authority, usage = x509.BasicConstraints(ca=True, path_length=None), _usage_of_an_authority()
+        certificate = self._sign(self._name, self._key.public_key(), is_authority, usage)
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType, *, days: int = 1
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType, days: int = 1
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(issuer_name=self._name, subject_name=subject, public_key=key)
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(days=10)).not_valid_after(now + timedelta(days=days))
-        return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        ours = self._key.public_key()
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
     def server_context(self, *, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
@@ -75,6 +81,13 @@ class Authority:
         for path, text in zip(pair, (*texts, b"".join(texts)), strict=True):
             Path(path).write_bytes(text)
         return pair
+
+
+def _usage_of_an_authority() -> x509.KeyUsage:
+    others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    return x509.KeyUsage(
+        **dict.fromkeys(others, False), key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False
+    )
 
 
 @pytest.fixture

@@ -186,6 +186,11 @@ def _has_asked(rule: Rule, times: int) -> bool:
     return len(rule.asked) == times
 
 
+def _asks_again(rule: Rule, times: int, verifier: Verifier, token: str) -> bool:
+    """As requests go on: the question before may have been about to end when this one was due."""
+    return len(rule.asked) >= times or not user_of(verifier, token)
+
+
 def _is_refused(verifier: Verifier, token: str) -> bool:
     try:
         verifier.verify_now(token)
@@ -214,8 +219,9 @@ def test_an_outage_of_the_function_is_no_outage_of_the_tenants_in_place(
         rule.error = ConnectionError()
         for number in range(3):
             clock.advance(301)
-            assert user_of(verifier, platform.mint("acme", f"u{number}")) == f"acme:u{number}"
-            wait_until(partial(_has_asked, rule, number + 2))
+            token = platform.mint("acme", f"u{number}")
+            assert user_of(verifier, token) == f"acme:u{number}"
+            wait_until(partial(_asks_again, rule, number + 2, verifier, token))
         with pytest.raises(ProviderError):
             verifier.verify_now(platform.mint("other"))
 
