@@ -72,7 +72,7 @@ class TokenCache:
             self.misses += 1  # without a lock: a count may be lost to another thread, and no request waits for it
             return digest
         try:
-            self._tokens.move_to_end(digest)  # one step for all threads, which needs no lock
+            self._tokens.move_to_end(digest)  # one step under the GIL: no lock is needed
         except KeyError:  # another thread's new token has just pushed it out
             self.misses += 1
             return digest

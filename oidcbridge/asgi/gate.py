@@ -88,7 +88,7 @@ class Gate:
 
         Raises as `admit` does.
         """
-        token, verifier = read_usual_token(scope["headers"], self._usual_header), self.verifier
+        token, verifier = self.usual_token(scope), self.verifier
         if token is None or verifier is None:
             return NOTHING_DONE
         try:  # every character of a compact JWS may stand in a credential: nothing more has to be asked about one

@@ -72,6 +72,8 @@ class _FetchRow(NamedTuple):
         return Advice(self.name, self.text.format(host=host, issuers=WHERE_ISSUERS_ARE))
 
 
+# What OpenSSL and Python's ssl say; each with a space, which the URL beside it cannot have.
+_OUT_OF_ITS_TIME = ("certificate has expired", "certificate is not yet valid")
 # As OpenSSL calls them where X509_V_FLAG_X509_STRICT is set.
 _PARTS_OF_RFC_5280 = ("authority key identifier", "subject key identifier", "basic constraints", "key usage")
 _FETCH_ROWS = (
@@ -86,13 +88,14 @@ _FETCH_ROWS = (
         "redirects are not followed: open the address in a browser and write the issuer that the document names",
     ),
     _FetchRow(
-        "certificate_expired",
-        lambda error, url: error.kind == "tls" and "certificate has expired" in str(error),
-        "the certificate of {host} has ended, or that of its authority: renew it; or this machine's clock is ahead",
+        "certificate_times",
+        lambda error, url: error.kind == "tls" and any(said in str(error) for said in _OUT_OF_ITS_TIME),
+        "the certificate of {host}, or that of its authority, has ended or not begun: renew it, or set this machine's"
+        " clock",
     ),
     _FetchRow(
         "certificate_name",
-        lambda error, url: error.kind == "tls" and "mismatch" in str(error),
+        lambda error, url: error.kind == "tls" and "certificate is not valid for" in str(error),
         "the certificate of {host} is for another name: write the address with a name that it is for, or have {host}"
         " added to it (subjectAltName)",
     ),

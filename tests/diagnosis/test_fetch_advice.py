@@ -16,7 +16,7 @@ from tests.remote.test_tls import Authority, refusal
 @pytest.mark.parametrize(
     ("served", "trusts_it", "name", "says"),
     [
-        ({"days": -1}, True, "certificate_expired", "renew it"),
+        ({"days": -1}, True, "certificate_times", "renew it"),
         ({"address": "127.0.0.2"}, True, "certificate_name", "another name"),
         ({}, False, "certificate", "--ca-file FILE"),
     ],
@@ -35,18 +35,22 @@ def test_a_refused_certificate_is_told_by_its_fault(
 
 
 @pytest.mark.parametrize(
-    "said",
-    [  # as Python 3.13 says it, where alone such certificates are refused
-        "Missing Authority Key Identifier",
-        "Missing Subject Key Identifier",
-        "CA cert does not include key usage extension",
-        "Basic Constraints of CA cert not marked critical",
+    ("said", "name"),
+    [
+        ("certificate is not yet valid", "certificate_times"),
+        # What OpenSSL says where it is told to be strict, as Python 3.13 and newer tell it.
+        ("Missing Authority Key Identifier", "certificate_form"),
+        ("Missing Subject Key Identifier", "certificate_form"),
+        ("CA cert does not include key usage extension", "certificate_form"),
+        ("Basic Constraints of CA cert not marked critical", "certificate_form"),
+        ("unable to get local issuer certificate", "certificate"),
     ],
 )
-def test_a_certificate_of_the_wrong_form_is_not_said_to_be_unknown(said: str) -> None:
-    error = FetchError(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {said} (_ssl.c:1020)", kind="tls")
-    advice = advise_fetch(error, "https://id.acme.test/realms/acme")
+def test_a_fault_is_known_by_what_openssl_says_and_not_by_the_name_of_the_host(said: str, name: str) -> None:
+    url = "https://mismatch.acme.test/key-usage/expired"
+    text = f"{url} cannot be reached: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {said} (_ssl.c:1020)"
+    advice = advise_fetch(FetchError(text, kind="tls"), url)
     assert advice is not None
-    assert advice.name == "certificate_form"
-    assert "id.acme.test" in advice.text
-    assert "--ca-file" not in advice.text
+    assert advice.name == name
+    assert "mismatch.acme.test" in advice.text
+    assert ("--ca-file" in advice.text) == (name == "certificate")
