@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from benchmarks.harness import AUDIENCE, ISSUER_URL, bare_work, keycloak_token
-from benchmarks.in_process import BareMiddleware, agent_app
+from benchmarks.in_process import BareMiddleware, LeastMiddleware, agent_app
 from oidcbridge import OIDCMiddleware, Verifier
 from oidcbridge.testing import FakeIssuer
 
@@ -77,7 +78,9 @@ def _serve(pipe: Connection, stack: Stack, cpu: int | None) -> None:
         protected: dict[str, ASGIApp] = {name: OIDCMiddleware(app, verifier=each) for name, each in verifiers.items()}
         bare = BareMiddleware(app, bare_work(issuer, "RS256"))
         tokens = [keycloak_token(issuer, "RS256") for _ in range(NEW_TOKENS)]
-        work = _run({"unprotected": app, "bare": bare, **protected}, verifiers, tokens, pipe, stack)
+        first = tokens[0]
+        least = LeastMiddleware(app, {sha256(first.encode()).digest(): verifiers["seen"].verify_now(first)})
+        work = _run({"unprotected": app, "bare": bare, "least": least, **protected}, verifiers, tokens, pipe, stack)
         with asyncio.Runner(loop_factory=_event_loop(stack)) as runner:
             runner.run(work)
 

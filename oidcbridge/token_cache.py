@@ -7,16 +7,18 @@ Refusals are never remembered.
 Many tokens never come again. So of a new one only that it was verified is kept: some 300 bytes, nothing to build beside
 the first answer, and nothing of what it says. Whoever brings it again brings its claims; they are read then, once, and
 what recurs in an issuer's tokens is shared (`oidcbridge.core.alike`).
+
+Who leaves when it is full (CLOCK, or second chance): the oldest, if it has not come again since it was the youngest;
+one that has begins anew as the youngest. So a token in use stays, as where the least recently used leaves first, and a
+hit takes no lock and puts no list in order, on the way of every request.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import deque
 from hashlib import sha256
-from typing import NamedTuple
 
-from oidcbridge.core.keys import Key
 from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.principal import Principal
 from oidcbridge.core.token import MAX_TOKEN_BYTES, parse_unverified
@@ -24,31 +26,39 @@ from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.verification import IssuerAtWork
 
 
-class CachedToken(NamedTuple):
+class CachedToken:
     """What must still hold for a hit: the times, and the key in the current set of its issuer."""
 
-    issuer: IssuerAtWork
-    key: Key
-    not_before: float
-    expires_at: float
-    """Both in seconds since the epoch, leeway included."""
-    principal: Principal | None = None
-    """Who it speaks for, once it has come again."""
+    __slots__ = ("expires_at", "has_returned", "issuer", "key", "not_before", "principal")
+
+    def __init__(self, issuer: IssuerAtWork, verified: VerifiedToken) -> None:
+        leeway = issuer.settings.policy.leeway
+        self.issuer = issuer
+        self.key = verified.key
+        self.not_before = verified.not_before - leeway
+        self.expires_at = verified.expires_at + leeway
+        """Both in seconds since the epoch, leeway included."""
+        self.principal: Principal | None = None
+        """Who it speaks for, once it has come again."""
+        self.has_returned = False
+        """Since it was the youngest."""
 
 
+_SECOND_CHANCES = 16  # for each that leaves, so that no new token waits for a whole turn of a large cache
 _NOTHING_HASHED = sha256()  # to make one anew asks OpenSSL for the algorithm each time
 
 
 class TokenCache:
-    """At most ``maxsize`` verified tokens of one verifier, the least recently used leave first. Thread-safe.
+    """At most ``maxsize`` verified tokens of one verifier. Thread-safe.
 
     ``hits``, ``misses`` and, among those, ``invalidated`` are counted since the start.
     """
 
     def __init__(self, maxsize: int) -> None:
-        # An `OrderedDict`: cachetools keeps two maps and looks into them by Python code, on every request and for 50
-        # bytes more a token.
-        self._tokens: OrderedDict[bytes, CachedToken] = OrderedDict()
+        # None of cachetools' caches: they keep two maps, and look into them by Python code on every request.
+        self._tokens: dict[bytes, CachedToken] = {}
+        self._ages: deque[bytes] = deque()
+        """The keys of ``_tokens``, the oldest first."""
         self._maxsize = maxsize
         self._lock = threading.Lock()
         self.hits = self.misses = self.invalidated = 0
@@ -71,39 +81,46 @@ class TokenCache:
         if cached is None:
             self.misses += 1  # without a lock: a count may be lost to another thread, and no request waits for it
             return digest
-        try:
-            self._tokens.move_to_end(digest)  # one step under the GIL: no lock is needed
-        except KeyError:  # another thread's new token has just pushed it out
-            self.misses += 1
-            return digest
-        (_, keys, _, _), key, not_before, expires_at, principal = cached
-        key_set = keys.for_remembered(now) if not_before <= now < expires_at else None
-        if key_set is None or key.fingerprint not in key_set.fingerprints:
+        key_set = cached.issuer.keys.for_remembered(now) if cached.not_before <= now < cached.expires_at else None
+        if key_set is None or cached.key.fingerprint not in key_set.fingerprints:
             self.misses += 1
             self.invalidated += 1
             return digest
         self.hits += 1
-        return principal or self._read(digest, token, cached)
+        cached.has_returned = True
+        return cached.principal or _read(token, cached)
 
-    def _read(self, digest: bytes, token: str, cached: CachedToken) -> Principal:
-        """The principal of a token that has come again, kept from now on. The bytes are those that were verified."""
-        claims = cached.issuer.alike.freeze(parse_unverified(token).claims)
-        verified = VerifiedToken(claims, float(claims["exp"]), cached.not_before, cached.key)
-        principal = principal_from(verified, cached.issuer.settings.mapping)
+    def put(self, digest: bytes, verified: VerifiedToken, issuer: IssuerAtWork) -> None:
+        """Remember a token of ``issuer`` under what `get` has just given for it."""
+        cached = CachedToken(issuer, verified)
         with self._lock:
-            if digest in self._tokens:  # threads that meet here have read the same
-                self._tokens[digest] = cached._replace(principal=principal)
-        return principal
-
-    def put(self, digest: bytes, cached: CachedToken) -> None:
-        """Remember a verified token under what `get` has just given for it."""
-        with self._lock:
+            if digest not in self._tokens:
+                while len(self._tokens) >= self._maxsize:
+                    self._evict()
+                self._ages.append(digest)
             self._tokens[digest] = cached
-            if len(self._tokens) > self._maxsize:
-                self._tokens.popitem(last=False)
+
+    def _evict(self) -> None:
+        """One leaves. Should this end half way (Ctrl-C), ``_ages`` names one too many, which leaves as any other."""
+        for _ in range(_SECOND_CHANCES):
+            cached = self._tokens.get(self._ages[0])
+            if cached is None or not cached.has_returned:
+                break
+            cached.has_returned = False
+            self._ages.rotate(-1)
+        self._tokens.pop(self._ages[0], None)
+        self._ages.popleft()
 
     def start_anew_in_child(self) -> None:
         """After a fork: the lock may be held by a thread that is not here, in the middle of a change."""
         if self._lock.locked():
-            self._tokens = OrderedDict()
+            self._tokens, self._ages = {}, deque()
         self._lock = threading.Lock()
+
+
+def _read(token: str, cached: CachedToken) -> Principal:
+    """The principal of a token that has come again, kept from now on. The bytes are those that were verified."""
+    claims = cached.issuer.alike.freeze(parse_unverified(token).claims)
+    verified = VerifiedToken(claims, float(claims["exp"]), cached.not_before, cached.key)
+    cached.principal = principal_from(verified, cached.issuer.settings.mapping)
+    return cached.principal  # threads that meet here have read the same

@@ -11,7 +11,6 @@ from oidcbridge.core.mapping import principal_from
 from oidcbridge.core.metadata import IssuerMetadata
 from oidcbridge.core.principal import Principal
 from oidcbridge.core.token import parse_unverified
-from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ProviderError, VerifierClosedError
 from oidcbridge.health import IssuerHealth
 from oidcbridge.issuers import Issuers
@@ -20,8 +19,8 @@ from oidcbridge.remote.flight import Flight, runs_event_loop
 from oidcbridge.remote.jwks import RemoteKeySet
 from oidcbridge.remote.refresher import CANNOT_START, refresher, start_anew_after_fork
 from oidcbridge.settings import IssuerSettings, Settings, resolve
-from oidcbridge.token_cache import CachedToken, TokenCache
-from oidcbridge.verification import Begun, IssuerAtWork, Steps, Tried, verification_steps, verify_at_once
+from oidcbridge.token_cache import TokenCache
+from oidcbridge.verification import Begun, Steps, Tried, verification_steps, verify_at_once
 
 
 class Verifier:
@@ -77,8 +76,8 @@ class Verifier:
         if isinstance(verified, Tried):
             return Begun(unverified, digest, verified)
         principal = principal_from(verified, issuer.settings.mapping)
-        if digest is not None:
-            self._remember(digest, verified, issuer)
+        if tokens is not None and digest is not None:
+            tokens.put(digest, verified, issuer)
         return principal
 
     async def finish(self, begun: Begun) -> Principal:
@@ -267,15 +266,9 @@ class Verifier:
         finally:
             self._issuers.leave(issuer)
         principal = principal_from(verified, issuer.settings.mapping)
-        if begun.digest is not None:
-            self._remember(begun.digest, verified, issuer)
+        if self._tokens is not None and begun.digest is not None:
+            self._tokens.put(begun.digest, verified, issuer)
         return principal
-
-    def _remember(self, digest: bytes, verified: VerifiedToken, issuer: IssuerAtWork) -> None:
-        if self._tokens is not None:
-            leeway = issuer.settings.policy.leeway
-            times = (verified.not_before - leeway, verified.expires_at + leeway)
-            self._tokens.put(digest, CachedToken(issuer, verified.key, *times))
 
     def start_anew_in_child(self) -> None:
         """After a fork (`oidcbridge.remote.refresher`)."""

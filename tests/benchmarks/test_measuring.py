@@ -59,6 +59,7 @@ def test_a_real_uvicorn_serves_each_protection_and_new_tokens_stay_new() -> None
     figures = serving("plain", TINY)
     assert [(figure.key, str(figure.bar or "")) for figure in figures] == [
         ("http_plain_seen", "≥ 0.97"),
+        ("http_plain_least", ""),
         ("http_plain_new", "≥ 0.75"),
         ("http_plain_bare", ""),
     ]

@@ -18,10 +18,11 @@ import pytest
 from oidcbridge import Principal, Verifier
 from oidcbridge.core.alike import Alike
 from oidcbridge.core.keys import parse_key_set
+from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import KeysUnavailableError, TokenError
 from oidcbridge.key_sources import FixedKeySet
 from oidcbridge.testing import FakeIssuer, FakeKey
-from oidcbridge.token_cache import CachedToken, TokenCache
+from oidcbridge.token_cache import TokenCache
 from oidcbridge.verification import IssuerAtWork
 
 SECONDS = 1.5
@@ -56,7 +57,7 @@ def test_a_small_cache_read_and_written_by_all_gives_each_token_its_own_user_and
     keys = parse_key_set(json.dumps({"keys": [issuer.signing_key().public_jwk()]}).encode())
     source, cache, [key] = FixedKeySet(keys), TokenCache(SIZE), keys.keys
     (settings,) = issuer.verifier().issuer_settings
-    cached = CachedToken(IssuerAtWork(settings, source, None, Alike()), key, 0.0, 1e12)
+    at_work = IssuerAtWork(settings, source, None, Alike())
     tokens = {user: issuer.mint(user) for user in USERS}
 
     def get(user: str) -> Principal | None:
@@ -72,7 +73,8 @@ def test_a_small_cache_read_and_written_by_all_gives_each_token_its_own_user_and
             assert principal is None or principal.user_id == user
             found[user] += principal is not None
             if principal is None:
-                cache.put(sha256(tokens[user].encode()).digest(), cached)
+                verified = VerifiedToken({"sub": user}, 1e12, 0.0, key)
+                cache.put(sha256(tokens[user].encode()).digest(), verified, at_work)
             if ended.is_set():
                 return
 

@@ -6,17 +6,17 @@ import asyncio
 import json
 import threading
 import tracemalloc
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 
 import pytest
 
-from oidcbridge import Principal, Verifier
+from oidcbridge import Principal
 from oidcbridge.core.alike import Alike
-from oidcbridge.core.keys import KeySet, parse_key_set
+from oidcbridge.core.keys import parse_key_set
 from oidcbridge.core.token import UnverifiedToken, parse_unverified
+from oidcbridge.core.verify import VerifiedToken
 from oidcbridge.errors import ExpiredTokenError, KeyNotFoundError, NotYetValidError, TokenError
 from oidcbridge.key_sources import FixedKeySet
 from oidcbridge.testing import Clock, FakeIssuer, FakeKey
@@ -218,73 +218,131 @@ def test_two_verifiers_share_nothing(issuer: FakeIssuer) -> None:
             other.verify_now(token)
 
 
-class TestTokenCache:
-    KEY = FakeKey.generate("ES256")
+class Shelf:
+    """Puts tokens of named users into a cache and asks for them; they are good from 100 s to 200 s, leeway included."""
 
-    @pytest.fixture
-    def keys(self) -> KeySet:
-        return parse_key_set(json.dumps({"keys": [self.KEY.public_jwk()]}).encode())
+    def __init__(self) -> None:
+        self._issuer = FakeIssuer(algorithms=("ES256",))
+        jwk = self._issuer.signing_key().public_jwk()
+        keys = parse_key_set(json.dumps({"keys": [jwk]}).encode())
+        ([self._key], (settings,)) = keys.keys, self._issuer.verifier(leeway=10).issuer_settings
+        self._at_work = IssuerAtWork(settings, FixedKeySet(keys), None, Alike())
+        self._tokens: dict[str, str] = {}
 
-    def remembered(self, keys: KeySet, user: str = "ada") -> CachedToken:
-        [key] = keys.keys
-        (settings,) = Verifier(issuer_url="https://idp.test", audience="agent-api").issuer_settings
-        at_work = IssuerAtWork(settings, FixedKeySet(keys), None, Alike())
-        return CachedToken(at_work, key, 100.0, 200.0, Principal(user_id=user))
+    def put(self, cache: TokenCache, *users: str) -> None:
+        for user in users:
+            token = self._tokens.setdefault(user, self._issuer.mint(user))
+            digest = sha256(token.encode()).digest()
+            cache.put(digest, VerifiedToken(parse_unverified(token).claims, 190.0, 110.0, self._key), self._at_work)
 
-    @staticmethod
-    def put(cache: TokenCache, token: str, cached: CachedToken) -> None:
-        cache.put(sha256(token.encode()).digest(), cached)
-
-    @staticmethod
-    def get(cache: TokenCache, token: str, now: float = 150) -> Principal | None:
-        found = cache.get(token, now)
+    def get(self, cache: TokenCache, user: str, now: float = 150) -> Principal | None:
+        found = cache.get(self._tokens[user], now)
+        assert not isinstance(found, Principal) or found.user_id == user
         return found if isinstance(found, Principal) else None
 
-    def test_it_holds_so_many_and_forgets_the_one_least_used(self, keys: KeySet) -> None:
+    def held(self, cache: TokenCache) -> list[str]:
+        """Whose tokens are hits, in the order in which they were first put."""
+        return [user for user in self._tokens if self.get(cache, user)]
+
+
+class TestTokenCache:
+    @pytest.fixture
+    def shelf(self) -> Shelf:
+        return Shelf()
+
+    def test_it_holds_so_many_and_forgets_the_oldest_that_has_not_come_again(self, shelf: Shelf) -> None:
         cache = TokenCache(3)
-        for name in ("a", "b", "c"):
-            self.put(cache, name, self.remembered(keys, name))
-        assert self.get(cache, "a") is not None
-        self.put(cache, "d", self.remembered(keys, "d"))
-        assert [name for name in "abcd" if self.get(cache, name)] == ["a", "c", "d"]
+        shelf.put(cache, "a", "b", "c")
+        assert shelf.get(cache, "a") is not None
+        shelf.put(cache, "d")
+        assert shelf.held(cache) == ["a", "c", "d"]
+
+    def test_one_that_comes_again_between_others_stays_however_many_they_are(self, shelf: Shelf) -> None:
+        cache = TokenCache(4)
+        shelf.put(cache, "a")
+        for number in range(40):
+            assert shelf.get(cache, "a") is not None, number
+            shelf.put(cache, f"once-{number}")
+
+    def test_one_that_came_again_and_then_no_more_leaves_too(self, shelf: Shelf) -> None:
+        cache = TokenCache(3)
+        shelf.put(cache, "a")
+        assert shelf.get(cache, "a") is not None
+        shelf.put(cache, "b", "c", "d", "e", "f", "g")
+        assert shelf.held(cache) == ["e", "f", "g"]
+
+    @pytest.mark.parametrize("size", [1, 2, 40])
+    def test_a_new_one_is_taken_in_where_all_have_come_again(self, shelf: Shelf, size: int) -> None:
+        cache = TokenCache(size)
+        old = [f"old-{number}" for number in range(size)]
+        shelf.put(cache, *old)
+        assert shelf.held(cache) == old
+        shelf.put(cache, "new")
+        assert shelf.get(cache, "new") is not None
+        assert len(shelf.held(cache)) == size
+
+    def test_one_that_is_put_again_is_there_once_and_leaves_once(self, shelf: Shelf) -> None:
+        cache = TokenCache(2)
+        shelf.put(cache, "a", "a", "a", "b")
+        assert shelf.held(cache) == ["a", "b"]
+        shelf.put(cache, "c", "d", "e")
+        assert shelf.held(cache) == ["d", "e"]
+
+    def test_a_change_that_was_broken_off_costs_nobody_an_error_or_a_place(self, shelf: Shelf) -> None:
+        class Interrupted(dict[bytes, CachedToken]):
+            def __setitem__(self, digest: bytes, cached: CachedToken) -> None:
+                raise KeyboardInterrupt
+
+            def pop(self, *_: object) -> CachedToken:
+                raise KeyboardInterrupt
+
+        cache = TokenCache(2)
+        shelf.put(cache, "a")
+        for name in ("b", "c"):  # as it is put, and as another has to leave for it
+            kept = cache._tokens
+            cache._tokens = Interrupted(kept)
+            with pytest.raises(KeyboardInterrupt):
+                shelf.put(cache, name)
+            cache._tokens = kept
+            shelf.put(cache, name)
+        shelf.put(cache, "d", "e")
+        assert shelf.held(cache) == ["d", "e"]
 
     @pytest.mark.parametrize(("now", "hit"), [(99.999, False), (100, True), (199.999, True), (200, False)])
-    def test_it_minds_the_times(self, keys: KeySet, now: float, hit: bool) -> None:
+    def test_it_minds_the_times(self, shelf: Shelf, now: float, hit: bool) -> None:
         cache = TokenCache(3)
-        self.put(cache, "a", self.remembered(keys))
-        assert (self.get(cache, "a", now) is not None) is hit
+        shelf.put(cache, "a")
+        assert (shelf.get(cache, "a", now) is not None) is hit
 
     def test_text_that_is_no_token_is_no_hit_and_no_crash(self) -> None:
         cache = TokenCache(3)
-        for text in ("", "\ud800", "é", "a" * 1_000_000):
-            assert self.get(cache, text) is None
         for no_token in ("a" * 1_000_000, "\ud800", b"a", None):
             assert cache.get(no_token, 150.0) is None  # type: ignore[arg-type]
+        for text in ("", "é", "a"):
+            assert not isinstance(cache.get(text, 150.0), Principal)
 
-    def test_one_that_leaves_while_it_is_looked_up_is_no_hit(self, keys: KeySet) -> None:
-        class Leaving(OrderedDict[bytes, CachedToken]):
-            """As if another thread's new token came in between."""
+    def test_one_that_leaves_while_it_is_read_is_answered(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        def read(token: str) -> UnverifiedToken:
+            monkeypatch.undo()
+            shelf.put(cache, "b")
+            return parse_unverified(token)
 
-            def get(self, digest: bytes, default: object = None) -> CachedToken | None:  # type: ignore[override]
-                return self.pop(digest, None)
+        cache = TokenCache(1)
+        shelf.put(cache, "a")
+        monkeypatch.setattr("oidcbridge.token_cache.parse_unverified", read)
+        assert shelf.get(cache, "a") is not None
+        assert shelf.held(cache) == ["b"]
 
+    def test_a_child_forked_in_the_middle_of_a_change_starts_with_an_empty_one(self, shelf: Shelf) -> None:
         cache = TokenCache(3)
-        self.put(cache, "a", self.remembered(keys))
-        assert self.get(cache, "a") is not None
-        cache._tokens = Leaving(cache._tokens)
-        assert self.get(cache, "a") is None
-        assert (cache.hits, cache.misses, cache.invalidated) == (1, 1, 0)
-
-    def test_a_child_forked_in_the_middle_of_a_change_starts_with_an_empty_one(self, keys: KeySet) -> None:
-        cache = TokenCache(3)
-        self.put(cache, "a", self.remembered(keys))
+        shelf.put(cache, "a")
         cache.start_anew_in_child()
-        assert self.get(cache, "a") is not None
+        assert shelf.get(cache, "a") is not None
         cache._lock.acquire()  # as a thread of the parent that is not here any more
         cache.start_anew_in_child()
-        assert self.get(cache, "a") is None
-        self.put(cache, "a", self.remembered(keys))
-        assert self.get(cache, "a") is not None
+        assert shelf.get(cache, "a") is None
+        shelf.put(cache, "a", "b", "c", "d")
+        assert shelf.held(cache) == ["b", "c", "d"]
 
 
 def test_many_threads_over_a_small_cache_always_see_the_right_user(issuer: FakeIssuer) -> None:
