@@ -5,8 +5,7 @@
 ``PATCH /sessions/{id}``
 ``POST …/agui``            ``state`` and ``context`` (which agno makes ``dependencies`` of) get them from the token; one
                            that is an object is refused in ``state``, where agno would merge it with an older one
-``POST …/runs``,            nothing in them: they are read for the session they name, where `stored_state` says so
-``POST …/continue``
+``POST …/continue``         nothing in it: it is read for the session it names, where there is a queue (`stored_state`)
 =========================  ==========================================================================================
 """
 
@@ -21,7 +20,7 @@ from agno.os import AgentOS
 from starlette.types import Message, Receive, Scope
 
 from oidcbridge.agentos.injection import Injection
-from oidcbridge.agentos.stored_state import renew, runs_on_stored_state
+from oidcbridge.agentos.stored_state import goes_through_a_queue, renew
 from oidcbridge.asgi.paths import route_path
 from oidcbridge.core.principal import Principal
 from oidcbridge.errors import MalformedRequestError
@@ -36,7 +35,7 @@ async def guarded(scope: Scope, receive: Receive, injection: Injection, principa
     Raises `MalformedRequestError` for a body that is no JSON text, or no form, where one is guarded: what we cannot
     read we cannot guard.
     """
-    if injection.agent_os is not None and injection.session_state and runs_on_stored_state(scope):
+    if injection.agent_os is not None and injection.session_state and goes_through_a_queue(scope):
         return await _renewing(injection.agent_os, scope, receive)
     rewrite = _rewrite_for(scope, injection)
     if rewrite is None:

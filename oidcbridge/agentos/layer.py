@@ -30,6 +30,7 @@ from oidcbridge.agentos.callers import SCOPES, SESSION_ID, USER_ID, Callers, Pro
 from oidcbridge.agentos.refusals import Denials, as_refusal, readable_by_origin, with_challenge
 from oidcbridge.agentos.resource import ProtectedResource
 from oidcbridge.agentos.socket import PATH, WorkflowSocket, cookie_of
+from oidcbridge.agentos.stored_state import claim_in_stored_state, claims_standing
 from oidcbridge.agentos.validator import TokenValidator
 from oidcbridge.asgi.middleware import GATE
 from oidcbridge.asgi.paths import route_path
@@ -82,6 +83,7 @@ class AgentOSLayer(AuthMiddleware):
     def __init__(self, app: ASGIApp, *, wiring: Wiring, **arguments: Any) -> None:
         super().__init__(app, **arguments)
         self._callers = wiring.callers
+        claim_in_stored_state(wiring.callers.injection.session_state)
         self._gate = wiring.callers.gate
         self._has_mcp_provider = wiring.has_mcp_provider
         self._resource = wiring.resource
@@ -132,7 +134,17 @@ class AgentOSLayer(AuthMiddleware):
             await self._fetch_keys(scope)
         _set_nobody(scope)
         self._callers.injection.write(scope["state"], None)
-        await self.app(scope, receive, send)
+        await self._run(scope, receive, send, None)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send, principal: Principal | None) -> None:
+        """Call the app, with nothing in the way of what the token says. Raises `_RefusedError`."""
+        injection = self._callers.injection
+        try:
+            receive = await guarded(scope, receive, injection, principal)
+        except OIDCBridgeError as error:
+            raise _RefusedError(error) from None
+        with claims_standing(scope):
+            await self.app(scope, receive, send)
 
     async def _fetch_keys(self, scope: Scope) -> None:
         """For a verifier behind us that could only call an outage a bad token."""
@@ -158,11 +170,7 @@ class AgentOSLayer(AuthMiddleware):
                 self._denials.report(403, scope)
                 send = with_challenge(send, scope["state"]["required_scopes"])
             self._hand_over(scope, principal)
-            try:
-                receive = await guarded(scope, receive, self._callers.injection, principal)
-            except OIDCBridgeError as error:
-                raise _RefusedError(error) from None
-            await self.app(scope, receive, private(send, self._gate.settings.vary))
+            await self._run(scope, receive, private(send, self._gate.settings.vary), principal)
 
     async def _admit(self, scope: Scope) -> Principal | None:
         """The caller, with the token handed to agno; None for agno's own credentials, which it verifies itself."""

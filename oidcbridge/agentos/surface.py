@@ -24,6 +24,7 @@ class Surface(NamedTuple):
 
 
 _JWT, _APP = "agno.os.middleware.jwt", "agno.os.app"
+_STATE = ("session", "session_state")
 _A_SESSION = ("self", "session_id", "session_type", "user_id")
 SURFACES = (
     Surface(_JWT, "AuthMiddleware._dispatch", ("self", "request", "call_next"), "decides once the token is verified"),
@@ -58,7 +59,11 @@ SURFACES = (
     Surface("agno.os.middleware.mcp_routing", "MCPRoutingMiddleware", None, "the paths that lead to MCP"),
     Surface(_APP, "AgentOS._seed_user_directory", ("self", "fastapi_app"), "app.state.user_store, the directory"),
     Surface("agno.os.authz.user_directory", "UserDirectory.ais_disabled", ("self", "id"), "who may open no socket"),
-    Surface("agno.db.base", "BaseDb.get_session", _A_SESSION, "a continued run's stored state"),
+    Surface("agno.agent._storage", "load_session_state", ("agent", *_STATE), "claims stand over what is stored"),
+    Surface("agno.team._storage", "_load_session_state", ("team", *_STATE), "the same"),
+    Surface("agno.workflow", "Workflow._load_session_state", ("self", *_STATE), "the same"),
+    Surface("agno.session", "WorkflowSession.from_dict", ("data",), "the same, where a workflow is continued"),
+    Surface("agno.db.base", "BaseDb.get_session", _A_SESSION, "a continued run's stored state, before a queue"),
     Surface("agno.db.base", "AsyncBaseDb.get_session", _A_SESSION, "the same"),
     Surface("agno.db.base", "BaseDb.upsert_session", ("self", "session"), "the same, brought up to date"),
     Surface("agno.db.base", "AsyncBaseDb.upsert_session", ("self", "session"), "the same, brought up to date"),

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from oidcbridge.agentos.bodies import guarded
 from oidcbridge.agentos.injection import ClaimedState, Injection
 from oidcbridge.agentos.neighbours import mcp_config
+from oidcbridge.agentos.stored_state import claim_in_stored_state, claims_standing
 from oidcbridge.asgi.gate import Gate
 from oidcbridge.asgi.middleware import GATE
 from oidcbridge.asgi.paths import route_path
@@ -58,6 +59,7 @@ class UnverifiedLayer:
         self._gate = gate
         self._injection = injection
         self._mcp_paths = _mcp_paths(owner)
+        claim_in_stored_state(injection.session_state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -92,7 +94,8 @@ class UnverifiedLayer:
             gate.report(error, scope)
             await send_refusal(refusal_of(error, gate.vary), scope, send)
             return
-        await self.app(scope, receive, send)
+        with claims_standing(scope):
+            await self.app(scope, receive, send)
 
     async def _read(self, scope: Scope) -> None:
         """The claims, if there are any, onto the state."""

@@ -181,7 +181,6 @@ def test_over_a_durable_queue_a_run_sees_its_token_alone(tmp_path: Path, issuer:
             assert probe.last.dependencies == {"email": "ada@example.com"}
             assert probe.last.session_state == {"tier": None, "org": org}
             assert probe.last.metadata == {"org": org}
-            time.sleep(0.3)  # agno runs a session's jobs one after another
 
 
 def test_whom_the_directory_has_switched_off_opens_no_socket(
