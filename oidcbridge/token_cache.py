@@ -9,8 +9,8 @@ the first answer, and nothing of what it says. Whoever brings it again brings it
 what recurs in an issuer's tokens is shared (`oidcbridge.core.alike`).
 
 Who leaves when it is full (CLOCK, or second chance): the oldest, if it has not come again since it was the youngest;
-one that has begins anew as the youngest. So a token in use stays, as where the least recently used leaves first, and a
-hit takes no lock and puts no list in order, on the way of every request.
+one that has begins anew as the youngest. So a token in use nearly always stays, as where the least recently used leaves
+first, and a hit takes no lock and puts no list in order, on the way of every request.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@
 ``PATCH /sessions/{id}``
 ``POST …/agui``            ``state`` and ``context`` (which agno makes ``dependencies`` of) get them from the token; one
                            that is an object is refused in ``state``, where agno would merge it with an older one
-``POST …/continue``         nothing in it: it is read for the session it names, where there is a queue (`stored_state`)
 =========================  ==========================================================================================
 """
 
@@ -16,11 +15,9 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from agno.os import AgentOS
 from starlette.types import Message, Receive, Scope
 
 from oidcbridge.agentos.injection import Injection
-from oidcbridge.agentos.stored_state import goes_through_a_queue, renew
 from oidcbridge.asgi.paths import route_path
 from oidcbridge.core.principal import Principal
 from oidcbridge.errors import MalformedRequestError
@@ -32,11 +29,9 @@ _SESSION = re.compile(r"/sessions(?:/[^/]+)?")
 async def guarded(scope: Scope, receive: Receive, injection: Injection, principal: Principal | None) -> Receive:
     """``receive`` with the request's body as it may reach agno.
 
-    Raises `MalformedRequestError` for a body that is no JSON text, or no form, where one is guarded: what we cannot
-    read we cannot guard.
+    Raises `MalformedRequestError` for a body that is no JSON text where one is guarded: what we cannot read we cannot
+    guard.
     """
-    if injection.agent_os is not None and injection.session_state and goes_through_a_queue(scope):
-        return await _renewing(injection.agent_os, scope, receive)
     rewrite = _rewrite_for(scope, injection)
     if rewrite is None:
         return receive
@@ -50,14 +45,6 @@ async def guarded(scope: Scope, receive: Receive, injection: Injection, principa
     if isinstance(sent, dict):
         body = json.dumps(rewrite(sent, injection, principal)).encode()
         _set_length(scope, len(body))
-    return _replay(body, receive)
-
-
-async def _renewing(agent_os: AgentOS, scope: Scope, receive: Receive) -> Receive:
-    body = await _read_body(receive)
-    if body is None:
-        return receive
-    await renew(agent_os, scope, _replay(body, receive))
     return _replay(body, receive)
 
 

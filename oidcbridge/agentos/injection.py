@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from agno.os import AgentOS
-
 from oidcbridge.arguments import ClaimNames, read_claim_names
 from oidcbridge.core.claims import read_path
 from oidcbridge.core.principal import Principal
@@ -60,8 +58,6 @@ class Injection:
     dependencies: frozenset[str] = frozenset()
     session_state: frozenset[str] = frozenset()
     metadata: Mapping[str, str] = field(default_factory=dict)
-    agent_os: AgentOS | None = None
-    """Whose sessions they are; None where only an app is known, and a run is continued with what its session has."""
 
     def dependencies_of(self, principal: Principal | None) -> dict[str, Any]:
         """The caller's dependencies, for this run to write into."""
@@ -86,7 +82,7 @@ class Injection:
         state["metadata"] = metadata or None
 
 
-def read_injection(verifier: Verifier, metadata_claims: ClaimNames, agent_os: AgentOS | None = None) -> Injection:
+def read_injection(verifier: Verifier, metadata_claims: ClaimNames) -> Injection:
     """What the verifier's arguments name. Raises `ConfigurationError` for unfit ``metadata_claims``."""
     mappings = [issuer.mapping for issuer in verifier.issuer_settings]
     dependencies = {name for mapping in mappings for name in mapping.dependencies}
@@ -100,7 +96,6 @@ def read_injection(verifier: Verifier, metadata_claims: ClaimNames, agent_os: Ag
         frozenset(dependencies),
         frozenset(session_state),
         dict(read_claim_names(metadata_claims, "metadata_claims")),
-        agent_os,
     )
 
 

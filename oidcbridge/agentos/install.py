@@ -115,7 +115,7 @@ def _verifier_of(gate: Gate) -> Verifier:
 def _install(agent_os: AgentOS, gate: Gate, asked: _Asked) -> tuple[FastAPI, Gate]:
     """The app with our layer in it, and the gate as it is now. Mistakes are refused before the AgentOS changes."""
     verifier = _verifier_of(gate)
-    grants, injection = Grants(asked.scopes_from), read_injection(verifier, asked.metadata_claims, agent_os)
+    grants, injection = Grants(asked.scopes_from), read_injection(verifier, asked.metadata_claims)
     control_plane = _control_plane(asked.control_plane_key, agent_os, verifier)
     resource = None if asked.public_url is None else ProtectedResource(agent_os, asked.public_url, verifier)
     app, entry = _app_with_layer(agent_os, isolated=asked.user_isolation)

@@ -25,7 +25,7 @@ class Surface(NamedTuple):
 
 _JWT, _APP = "agno.os.middleware.jwt", "agno.os.app"
 _STATE = ("session", "session_state")
-_A_SESSION = ("self", "session_id", "session_type", "user_id")
+_A_TICKET = ("queue_worker", "run_id", "continue_payload")
 SURFACES = (
     Surface(_JWT, "AuthMiddleware._dispatch", ("self", "request", "call_next"), "decides once the token is verified"),
     Surface(_JWT, "AuthMiddleware._extract_token", ("self", "request"), "gives it the token that was verified"),
@@ -63,10 +63,11 @@ SURFACES = (
     Surface("agno.team._storage", "_load_session_state", ("team", *_STATE), "the same"),
     Surface("agno.workflow", "Workflow._load_session_state", ("self", *_STATE), "the same"),
     Surface("agno.session", "WorkflowSession.from_dict", ("data",), "the same, where a workflow is continued"),
-    Surface("agno.db.base", "BaseDb.get_session", _A_SESSION, "a continued run's stored state, before a queue"),
-    Surface("agno.db.base", "AsyncBaseDb.get_session", _A_SESSION, "the same"),
-    Surface("agno.db.base", "BaseDb.upsert_session", ("self", "session"), "the same, brought up to date"),
-    Surface("agno.db.base", "AsyncBaseDb.upsert_session", ("self", "session"), "the same, brought up to date"),
+    Surface("agno.os.job_queue", "QueueWorker._execute_claimed", ("self", "job"), "the same, where a worker executes"),
+    *(
+        Surface(f"agno.os.routers.{kind}.router", "acontinue_via_queue", _A_TICKET, "claims go with a queued job")
+        for kind in ("agents", "teams", "workflows")
+    ),
     Surface(
         "agno.os.middleware.trailing_slash", "TrailingSlashMiddleware", None, "the path that it makes is decided on"
     ),

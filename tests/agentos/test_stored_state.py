@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from agno.os.interfaces.agui import AGUI
 from agno.run import RunContext
 from agno.session import WorkflowSession
 from agno.tools import tool
+from fastapi.testclient import TestClient
 from starlette.types import Scope
 
 from oidcbridge.agentos.stored_state import claims_standing
@@ -138,14 +140,51 @@ def test_a_queued_run_sees_its_own_token_whichever_was_queued_before_it(
     assert [seen.session_state["org"] for seen in probe.seen] == orgs
 
 
-@pytest.mark.parametrize("charset", ["undefined", "punycode", "a\0b"])
-@pytest.mark.parametrize("queue", [None, QueueConfig(durable=True, db=Durable())])
-def test_a_form_that_cannot_be_read_is_a_bad_request(
-    tmp_path: Path, issuer: FakeIssuer, queue: QueueConfig | None, charset: str
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("who", ["ada", "nobody"])
+def test_a_run_continued_through_a_queue_sees_the_token_that_continues_it(
+    tmp_path: Path, issuer: FakeIssuer, component: str, who: str
 ) -> None:
+    database = Busy(db_file=str(tmp_path / "agents.db"))
+    probe = pausing_os(database, queue=QueueConfig(durable=True, db=Durable()))
+    ada = holder(issuer, OLD)
+    excluded = [f"{component}/runs/*/continue"] if who == "nobody" else []
+    with serving(secure(probe, issuer, **NAMED, excluded_route_paths=excluded)) as client:
+        queued = run(client, component, ada, background="true").json()
+        paused = when_paused(client, f"{component}/runs/{queued['run_id']}", queued["session_id"], ada)
+        database.is_busy = True
+        by = {} if who == "nobody" else holder(issuer, NEW)
+        answer = go_on(client, component, paused, by, background="true", user_id="ada")
+        assert answer.status_code == 202, answer.text
+        wait_for(probe.seen, 1)
+    assert probe.last.session_state == {**(NONE if who == "nobody" else IRON), "kept": 1}
+
+
+def when_paused(client: TestClient, path: str, session_id: str, headers: dict[str, str]) -> Any:
+    """The run, once it waits for a person."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = client.get(path, params={"session_id": session_id}, headers=headers)
+        if found.status_code == 200 and found.json()["status"] == "PAUSED":
+            return found.json()
+        time.sleep(0.02)
+    raise AssertionError(found.text)
+
+
+def test_the_scheduler_continues_a_run_with_nobodys_claims(tmp_path: Path, issuer: FakeIssuer) -> None:
+    probe = pausing_os(SqliteDatabase(tmp_path / "agents.db").connect(), internal_service_token="the-schedulers")
+    with serving(secure(probe, issuer, **NAMED)) as client:
+        paused = run(client, "/workflows/w1", holder(issuer, OLD)).json()
+        scheduler = {"authorization": "Bearer the-schedulers", "x-schedule-owner": "ada"}
+        assert go_on(client, "/workflows/w1", paused, scheduler).status_code == 200
+    assert probe.last.session_state == NONE
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "a\0b"])
+def test_a_form_that_cannot_be_read_is_a_bad_request(tmp_path: Path, issuer: FakeIssuer, charset: str) -> None:
     form = b'--x\r\nContent-Disposition: form-data; name="session_id"\r\n\r\n\xff\r\n--x--\r\n'
     kind = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
-    probe = pausing_os(SqliteDatabase(tmp_path / "agents.db").connect(), queue=queue)
+    probe = pausing_os(SqliteDatabase(tmp_path / "agents.db").connect())
     with serving(secure(probe, issuer, **NAMED)) as client:
         headers = {**holder(issuer, NEW), **kind}
         assert client.post("/agents/a1/runs/r/continue", content=form, headers=headers).status_code == 400
@@ -188,13 +227,13 @@ def test_a_public_chat_is_given_none_of_the_clients_claims(tmp_path: Path, issue
 
 
 def test_nobody_writes_into_somebodys_session_from_a_public_route(tmp_path: Path, issuer: FakeIssuer) -> None:
-    queue = QueueConfig(durable=True, db=Durable())
-    probe = pausing_os(SqliteDatabase(tmp_path / "agents.db").connect(), queue=queue)
+    probe = pausing_os(SqliteDatabase(tmp_path / "agents.db").connect())
     with serving(secure(probe, issuer, **NAMED, excluded_route_paths=["/agents/*/continue"])) as client:
         paused = run(client, "/agents/a1", holder(issuer, OLD)).json()
         go_on(client, "/agents/a1", paused, {})
         path = f"/sessions/{paused['session_id']}?type=agent"
         stored = client.get(path, headers=holder(issuer, OLD)).json()["session_state"]
+    assert probe.seen == []
     assert (stored["tier"], stored["org"]) == (OLD["tier"], OLD["org"])
 
 
@@ -247,6 +286,9 @@ def test_claims_stand_for_the_request_and_over_the_callers_sessions_alone(
         return session.session_data["session_state"]
 
     with claims_standing(scope):
+        assert load() == {"tier": tier, "kept": 1}
+        with claims_standing({**CONTINUE, "path": "/chat/agui"}):  # asked by a tool, say, with another token
+            assert load() == {"tier": "gold", "kept": 1}
         assert load() == {"tier": tier, "kept": 1}
     assert load() == {"tier": "gold", "kept": 1}
     assert stored["session_data"] == {"session_state": {"tier": "gold", "kept": 1}}

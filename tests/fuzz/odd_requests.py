@@ -82,7 +82,9 @@ def _source(headers: Headers, token: bytes, name: str) -> str | None:
         return "header" if fits or (name == "custom header" and values == [token]) else None
     cookies = b";".join(value for header, value in headers if header == b"cookie")
     pairs = [pair.partition(b"=") for pair in cookies.split(b";")]
-    values = [value.strip(b" \t") for cookie, _, value in pairs if cookie.strip(b" \t") == b"access_token"]
+    # Without an equals sign it is the value of a cookie without a name (Starlette and browsers read it so).
+    named = [(cookie.strip(b" \t"), value.strip(b" \t")) for cookie, equals, value in pairs if equals]
+    values = [value for cookie, value in named if cookie == b"access_token"]
     alone = values in ([token], [b'"' + token + b'"'])
     return "cookie" if alone and name in ("cookie", "both", "anybody") else None
 
