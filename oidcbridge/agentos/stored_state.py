@@ -51,6 +51,9 @@ class _Standing(NamedTuple):
     """None where nobody is known: then no claim is left to anybody, whoever the client says it is."""
     claims: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"_Standing(user_id={self.user_id!r})"
+
 
 _standing: ContextVar[_Standing | None] = ContextVar("oidcbridge_standing_claims", default=None)
 #: The names of claims that any AgentOS of this process puts into session state.

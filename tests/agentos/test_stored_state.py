@@ -26,7 +26,7 @@ from oidcbridge.agentos.stored_state import claims_standing
 from oidcbridge.testing import FakeIssuer
 from tests.agentos.databases import SqliteDatabase
 from tests.agentos.jwt_kit import behind, having
-from tests.agentos.kit import Probe, make_os, run, secure, serving
+from tests.agentos.kit import Probe, StubModel, make_os, run, secure, serving
 from tests.agentos.test_continued_everywhere import COMPONENTS, NAMED, NEW, OLD, go_on, holder, pausing_os
 from tests.agentos.test_injection_everywhere import Durable, wait_for
 
@@ -116,7 +116,7 @@ def test_a_component_may_keep_its_sessions_elsewhere_than_its_factory_says(tmp_p
     ours, others = (SqliteDb(db_file=str(tmp_path / name)) for name in ("ours.db", "others.db"))
 
     def build(_context: object) -> Agent:
-        return Agent(id="a1", name="a1", model=pausing_os(ours).agent_os.agents[0].model, tools=[whoami], db=others)  # type: ignore[index, union-attr]
+        return Agent(id="a1", name="a1", model=StubModel(), tools=[whoami], db=others, telemetry=False)
 
     factory = AgentFactory(id="a1", name="a1", db=ours, factory=build)
     probe = Probe(AgentOS(agents=[factory], db=ours, telemetry=False), [])
@@ -226,7 +226,9 @@ def test_a_public_chat_is_given_none_of_the_clients_claims(tmp_path: Path, issue
         assert client.post("/chat/agui", content=b"{").status_code == 400
 
 
-def test_nobody_writes_into_somebodys_session_from_a_public_route(tmp_path: Path, issuer: FakeIssuer) -> None:
+def test_a_run_of_somebody_else_that_is_continued_on_a_public_route_stays_as_it_is(
+    tmp_path: Path, issuer: FakeIssuer
+) -> None:
     probe = pausing_os(SqliteDatabase(tmp_path / "agents.db").connect())
     with serving(secure(probe, issuer, **NAMED, excluded_route_paths=["/agents/*/continue"])) as client:
         paused = run(client, "/agents/a1", holder(issuer, OLD)).json()
